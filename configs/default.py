@@ -1,0 +1,126 @@
+r"""The whole schema, a comment a field; run as it is, the quick start's student.
+
+    python scripts/train.py --config=configs/default.py --workdir=runs/comparison
+
+trains a student of 0.2 M parameters from scratch on the procedural comparison task, label first,
+in about a minute on two CPU cores. Other files start from this one and change what differs.
+"""
+
+from ml_collections import config_dict
+
+optional = config_dict.placeholder  # a field of this type that may stay unset
+
+
+def get_config():
+    """Returns the default configuration."""
+    config = config_dict.ConfigDict()
+
+    # The position of every random draw: initial weights, order of the data, perturbations, dropout.
+    config.seed = 0
+
+    # What is asked.
+    config.task = task = config_dict.ConfigDict()
+    task.name = "comparison"  # commonsense_qa, comparison
+    task.source = "procedural"  # where questions come from: procedural, records:DIR
+    task.train_split = "train"
+    # None: a part of the training questions is held out, by hash of the normalised question.
+    task.validation_split = "validation"
+    task.test_split = "test"
+    task.validation_fraction = 0.1  # how much is held out where a task has no validation split
+    task.label_format = "text"  # how a label is written: letter "(B)", text, letter_text "(B) bank"
+
+    # What the student is to say, and how targets are laid out.
+    config.data = data = config_dict.ConfigDict()
+    data.records = optional(str)  # folder of teacher records; unset: the task's own rationales
+    data.allow_incomplete = False  # train on a records folder that its writer has not finished
+    data.label_source = "gold"  # whose label the student learns: gold, teacher
+    data.order = "label_first"  # label_only, rationale_first, label_first
+    data.connective = optional(str)  # words between label and rationale; unset: the order's own
+    data.selection = config_dict.ConfigDict()  # which of a question's rationales
+    data.selection.name = "all"  # all, first
+    data.selection.correct_only = False  # drop rationales whose answer is wrong or unparsed
+    data.words = config_dict.ConfigDict()  # which words of a rationale stay
+    data.words.name = "all"  # all, first_k, key_words (that the record names)
+    data.words.k = optional(int)  # how many words first_k and key_words keep
+    data.perturbation = config_dict.ConfigDict()  # what is done to the words that stay
+    data.perturbation.name = "none"  # none, shuffle, mask, swap (another question's rationale)
+    data.perturbation.unit = "words"  # what shuffle and mask move: words, tokens
+    data.perturbation.fraction = 0.5  # of the units that mask replaces
+    data.perturbation.mask_token = "<unk>"  # what mask writes: a token of the vocabulary
+    data.perturbation.redraw = "epoch"  # epoch: fresh draws every epoch; run: the same draws
+    data.input_length = 512  # tokens of a question at most; what is cut is counted
+    data.target_length = 256  # tokens of a target at most; the rationale is cut, never the label
+    data.batch_size = 32  # targets an optimiser step
+    data.targets_per_question = 1  # rationales of a question that share a step and its encoder pass
+    data.packing = True  # several targets a row; False: one target a row
+    data.encoder_length = optional(int)  # tokens of an encoder row; unset: chosen from the data
+    data.decoder_length = optional(int)  # tokens of a decoder row; unset: chosen from the data
+    data.cache = "~/.cache/cotjax"  # where tokenised data is kept, under a hash of its content
+
+    # The student: pretrained, or a preset's shape, or the sizes below, from random weights.
+    config.model = model = config_dict.ConfigDict()
+    model.pretrained = optional(str)  # Hugging Face folder or Hub id with config.json, safetensors
+    model.preset = optional(str)  # t5-small .. t5-11b, t5-v1_1-*, flan-t5-* (small .. xxl)
+    model.tokenizer = optional(str)  # folder or Hub id; unset: the pretrained one, or a new one
+    model.vocab_size = 512  # of the new tokenizer, trained on the task's own text, at most
+    model.d_model = 64
+    model.d_kv = 16
+    model.d_ff = 128
+    model.num_heads = 4
+    model.num_layers = 2
+    model.num_decoder_layers = 2
+    model.gated = False  # gated GELU (v1.1, Flan-T5) or ReLU (v1.0)
+    model.tied = True  # one matrix for embedding and output
+    model.dropout_rate = 0.1
+    model.dtype = optional(str)  # of the computation; unset: bfloat16, float32 on CPU
+    model.remat = "none"  # what is recomputed in the backward pass: none, dots (all but), full
+    model.scan_layers = optional(bool)  # compile one layer and loop; unset: False on CPU
+
+    config.optimizer = optimizer = config_dict.ConfigDict()
+    optimizer.name = "adamw"  # adamw, adafactor (T5's fine-tuning preset: constant 1e-3)
+    optimizer.learning_rate = 2e-3
+    optimizer.weight_decay = 0.1
+    optimizer.beta1 = 0.9
+    optimizer.beta2 = 0.999
+    optimizer.epsilon = 1e-8
+    optimizer.clip_norm = 1.0  # global gradient norm; 0 switches clipping off
+    optimizer.accumulation = 1  # microbatches a step
+
+    config.schedule = schedule = config_dict.ConfigDict()
+    schedule.name = "linear"  # constant, linear, cosine, rsqrt
+    schedule.total_steps = 2400
+    schedule.warmup_steps = 50
+    schedule.final_fraction = 0.05  # of the learning rate, at the last step of linear and cosine
+
+    # Loss = sum over tokens of weight * negative log-likelihood / normaliser.
+    config.loss = loss = config_dict.ConfigDict()
+    loss.label_weight = 1.0
+    loss.rationale_weight = 1.0  # the connective counts as rationale
+    loss.normalise = "tokens"  # tokens: by all of a step's; kinds: label and rationale apart
+    loss.label_smoothing = 0.0
+    loss.z_loss = 0.0
+
+    # Devices by axis; one of them may be -1: all that are left.
+    config.mesh = mesh = config_dict.ConfigDict()
+    mesh.data = -1
+    mesh.fsdp = 1
+    mesh.tensor = 1
+
+    config.checkpoint = checkpoint = config_dict.ConfigDict()
+    checkpoint.every = 1200  # steps; the last step is always saved
+    checkpoint.keep_latest = 1  # beside the best one
+
+    config.evaluation = evaluation = config_dict.ConfigDict()
+    evaluation.every = 1200  # steps; step 0 and the last step are always evaluated
+    evaluation.splits = ("validation",)  # train, validation, test
+    evaluation.best_metric = "validation/accuracy"  # or validation/choice_accuracy; never test
+    evaluation.batch_size = 64  # questions decoded at once
+    evaluation.max_questions = optional(int)  # a fixed subset of a split; unset: all
+    evaluation.max_tokens = optional(int)  # generated at most; unset: data.target_length
+
+    config.profile = profile = config_dict.ConfigDict()
+    profile.first_step = optional(int)  # of a profiler trace, written into the workdir
+    profile.num_steps = 3
+    profile.log_every = 50  # steps between two lines of metrics
+
+    return config

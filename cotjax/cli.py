@@ -1,0 +1,86 @@
+"""What every script shares: flags in, one call, an exit code out."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+from cotjax.errors import InputError
+
+USER_ERROR = 2
+
+
+def fail(message: str) -> None:
+    """Prints one line and exits with code 2."""
+    print(f"error: {' '.join(str(message).split())}", file=sys.stderr)
+    sys.exit(USER_ERROR)
+
+
+def run(
+    main: Callable[..., None], required: Sequence[str] = (), takes_config: bool = False
+) -> None:
+    """Parses the flags and calls `main`; a user's mistake becomes one line and exit code 2.
+
+    Args:
+      main: The script's one call. It reads its flags from `absl.flags.FLAGS`, and takes the
+        loaded, validated configuration when `takes_config` is set.
+      required: Names of the flags that must be given.
+      takes_config: Whether the script has `--config=FILE` and `--config.a.b=VALUE`.
+    """
+    if takes_config:
+        flags.DEFINE_string(
+            "config", None, "config file; --config.section.field=VALUE overrides a field"
+        )
+        required = ["config", *required]
+    if {"--help", "-h", "-help"} & set(sys.argv[1:]):
+        _print_help()
+        sys.exit(0)
+    overrides = [word for word in sys.argv[1:] if takes_config and word.startswith("--config.")]
+    argv = [word for word in sys.argv if word not in overrides]
+    app.run(
+        lambda _: _guarded(main, overrides if takes_config else None),
+        argv=argv,
+        flags_parser=lambda words: _parse(words, required),
+    )
+
+
+def _guarded(main: Callable[..., None], overrides: list[str] | None) -> None:
+    if not flags.FLAGS["verbosity"].present:  # Orbax tells of every file at the default level
+        logging.set_verbosity(logging.WARNING)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        if overrides is None:
+            main()
+        else:
+            from cotjax import config  # imported here: a script without one starts faster
+
+            main(config.load(flags.FLAGS.config, overrides))
+    except InputError as error:
+        fail(str(error))
+    except BrokenPipeError:  # the reader of our output (`| head`) went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:
+    """Parses `argv`, reporting a bad flag as every other mistake of the user's."""
+    try:
+        left = flags.FLAGS(argv)
+    except flags.Error as error:
+        fail(str(error))
+    missing = [name for name in required if flags.FLAGS[name].value is None]
+    if missing:
+        fail(f"--{missing[0]} is required; see {argv[0]} --help")
+    if len(left) > 1:
+        fail(f"unexpected argument {left[1]!r}: flags are written --name=value")
+    return left
+
+
+def _print_help() -> None:
+    """Prints the script's docstring and its own flags, and none of the libraries'."""
+    script = sys.modules["__main__"]
+    print((script.__doc__ or "").strip(), end="\n\nFlags:\n")
+    modules = (sys.argv[0], __name__)
+    for flag in [f for name in modules for f in flags.FLAGS.flags_by_module_dict().get(name, [])]:
+        default = "" if flag.default in (None, False) else f" (default: {flag.default})"
+        print(f"  --{flag.name}: {flag.help}{default}")

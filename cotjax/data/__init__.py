@@ -1,0 +1,1 @@
+"""From questions and rationales to packed steps."""

@@ -1,0 +1,164 @@
+"""From a step's layout to its Batch, in the tf.data graph: gather, perturb, compose, scatter."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from cotjax.data.packing import RowShape
+from cotjax.data.ragged import Ragged
+from cotjax.data.steps import Step, StepConfig
+from cotjax.data.tokens import TokenTable
+from cotjax.targets.segments import Kind
+
+# What `flatten` hands to the graph: [units] or [targets] int32 arrays, but for those named here.
+UNIT_FIELDS = ("unit_question", "unit_row", "unit_offset", "unit_segment")
+TARGET_FIELDS = (
+    "targets",
+    "donors",
+    "rationale_lengths",
+    "streams",
+    "row",
+    "offset",
+    "segment",
+    "source",
+)
+SIGNATURE = {
+    **{name: tf.TensorSpec([None], tf.int32) for name in (*UNIT_FIELDS, *TARGET_FIELDS)},
+    "streams": tf.TensorSpec([None], tf.uint32),
+    "coefficients": tf.TensorSpec([None], tf.float32),
+    "num_rows": tf.TensorSpec([], tf.int32),
+}
+
+
+def flatten(step: Step, table: TokenTable, rows: slice) -> dict[str, np.ndarray]:
+    """What the graph needs of a step: the units and targets that stand in `rows`."""
+    layout = step.layout
+    units = (layout.unit_row >= rows.start) & (layout.unit_row < rows.stop)
+    here = (layout.row >= rows.start) & (layout.row < rows.stop)
+    flat = {
+        "unit_question": table.question[step.targets[layout.unit_target]][units],
+        "unit_row": layout.unit_row[units] - rows.start,
+        "unit_offset": layout.unit_offset[units],
+        "unit_segment": layout.unit_segment[units],
+        "row": layout.row[here] - rows.start,
+        "offset": layout.offset[here],
+        "segment": layout.segment[here],
+        "source": layout.source[here],
+        "targets": step.targets[here],
+        "donors": step.donors[here],
+        "rationale_lengths": step.rationale_lengths[here],
+    }
+    return {name: value.astype(np.int32) for name, value in flat.items()} | {
+        "streams": step.streams[here],
+        "coefficients": step.coefficients,
+        "num_rows": np.int32(rows.stop - rows.start),
+    }
+
+
+class Composer:
+    """Composes Batches from the tables of a run, which live in the graph as constants."""
+
+    def __init__(self, table: TokenTable, config: StepConfig, shape: RowShape, eos: int):
+        """Moves the table's arrays to TensorFlow."""
+        self._inputs = _Table(table.inputs)
+        self._labels = _Table(table.labels)
+        self._rationales = _Table(table.rationales)
+        self._words = _Table(Ragged(table.words, table.rationales.offsets))
+        self._config, self._shape, self._eos = config, shape, eos
+
+    def __call__(self, flat: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the Batch of one step (`flat`: see `flatten`)."""
+        tokens, kinds = self._targets(flat)
+        row_lengths = tokens.row_lengths()
+        start = tf.zeros_like(flat["targets"])[:, None]  # T5's decoder starts with id 0
+        inputs = tf.concat([start, tokens[:, :-1]], axis=1)
+        weights = tf.gather(flat["coefficients"], kinds.flat_values)
+        decoder = _Scatter(
+            flat["num_rows"], self._shape.decoder, flat["row"], flat["offset"], row_lengths
+        )
+        segments = (flat["num_rows"], self._shape.segments)
+        return self._encoder(flat) | {
+            "decoder_inputs": decoder(inputs.flat_values),
+            "decoder_targets": decoder(tokens.flat_values),
+            "decoder_segments": decoder(tf.repeat(flat["segment"], row_lengths)),
+            "decoder_kinds": decoder(kinds.flat_values),
+            "loss_weights": decoder(weights),
+            "segment_source": _scatter_segments(segments, flat, flat["source"], empty=0),
+            "segment_target": _scatter_segments(segments, flat, flat["targets"], empty=-1),
+        }
+
+    def _encoder(self, flat: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        tokens = self._inputs.rows(flat["unit_question"])
+        lengths = tokens.row_lengths()
+        scatter = _Scatter(
+            flat["num_rows"], self._shape.encoder, flat["unit_row"], flat["unit_offset"], lengths
+        )
+        return {
+            "encoder_tokens": scatter(tokens.flat_values),
+            "encoder_segments": scatter(tf.repeat(flat["unit_segment"], lengths)),
+        }
+
+    def _targets(self, flat: Mapping[str, tf.Tensor]) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """Tokens and kinds of each target, in its order, EOS at the end."""
+        count = tf.size(flat["targets"])
+        parts = {
+            Kind.LABEL: lambda: self._labels.rows(flat["targets"]),
+            Kind.CONNECTIVE: lambda: _repeat(self._config.connective, count),
+            Kind.RATIONALE: lambda: self._perturbed(flat),
+            Kind.EOS: lambda: _repeat((self._eos,), count),
+        }
+        order = (*self._config.order.segments, Kind.EOS)
+        tokens = [parts[kind]() for kind in order]
+        kinds = [
+            part.with_flat_values(tf.fill(tf.shape(part.flat_values), int(kind)))
+            for kind, part in zip(order, tokens, strict=True)
+        ]
+        return tf.concat(tokens, axis=1), tf.concat(kinds, axis=1)
+
+    def _perturbed(self, flat: Mapping[str, tf.Tensor]) -> tf.RaggedTensor:
+        lengths = flat["rationale_lengths"]
+        tokens = self._rationales.rows(flat["donors"], lengths).to_tensor()
+        words = self._words.rows(flat["donors"], lengths).to_tensor()
+        changed = self._config.perturbation.transform(tokens, words, lengths, flat["streams"])
+        return tf.RaggedTensor.from_tensor(changed, lengths=lengths, row_splits_dtype=tf.int32)
+
+
+class _Table:
+    """A Ragged as TensorFlow constants."""
+
+    def __init__(self, ragged: Ragged):
+        self._values = tf.constant(ragged.values, tf.int32)
+        self._offsets = tf.constant(ragged.offsets, tf.int32)
+
+    def rows(self, rows: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.RaggedTensor:
+        """Some rows, or the first `lengths` values of each."""
+        starts = tf.gather(self._offsets, rows)
+        ends = tf.gather(self._offsets, rows + 1) if lengths is None else starts + lengths
+        where = tf.ragged.range(starts, ends, row_splits_dtype=tf.int32)
+        return where.with_flat_values(tf.gather(self._values, where.flat_values))
+
+
+class _Scatter:
+    """Puts runs of tokens where a layout says, over zeros."""
+
+    def __init__(self, num_rows, length: int, row, offset, run_lengths):
+        starts = row * length + offset
+        run = tf.ragged.range(starts, starts + run_lengths, row_splits_dtype=tf.int32)
+        self._where = run.flat_values[:, None]
+        self._size, self._shape = num_rows * length, (num_rows, length)
+
+    def __call__(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(tf.scatter_nd(self._where, values, [self._size]), self._shape)
+
+
+def _scatter_segments(shape, flat, values: tf.Tensor, empty: int) -> tf.Tensor:
+    """[rows, K] of a value a decoder segment, `empty` where there is none."""
+    where = tf.stack([flat["row"], flat["segment"] - 1], axis=1)
+    return tf.tensor_scatter_nd_update(tf.fill(shape, empty), where, values)
+
+
+def _repeat(tokens: tuple[int, ...], count: tf.Tensor) -> tf.RaggedTensor:
+    """The same tokens for every target."""
+    tiled = tf.tile(tf.constant(tokens, tf.int32, [1, len(tokens)]), [count, 1])
+    return tf.RaggedTensor.from_tensor(tiled, row_splits_dtype=tf.int32)

@@ -1,0 +1,195 @@
+"""Several targets a row: first-fit decreasing on encoder and decoder length."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from cotjax.errors import InputError
+
+MAX_ROW_COUNTS = 4  # each is one compilation of the train step
+MAX_SEGMENTS = 128  # targets a row at most
+QUESTIONS_A_ROW = 4  # aimed at when the row lengths are chosen from the data
+
+
+@dataclasses.dataclass(frozen=True)
+class RowShape:
+    """Lengths of a row, and how many decoder segments it may hold.
+
+    Attributes:
+      encoder: S, tokens of an encoder row.
+      decoder: T, tokens of a decoder row.
+      segments: K, targets a row at most.
+    """
+
+    encoder: int
+    decoder: int
+    segments: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Where every encoder pass and every target of a step stands.
+
+    A unit is one encoder pass: a question, shared by the targets that read it.
+
+    Attributes:
+      rows: Rows that are used.
+      unit_target: [units] position of the unit's first target in the step.
+      unit_row, unit_offset, unit_segment: [units] in the encoder; segments count from 1.
+      row, offset, segment, source: [targets] in the decoder; `source` is the encoder segment read.
+    """
+
+    rows: int
+    unit_target: np.ndarray
+    unit_row: np.ndarray
+    unit_offset: np.ndarray
+    unit_segment: np.ndarray
+    row: np.ndarray
+    offset: np.ndarray
+    segment: np.ndarray
+    source: np.ndarray
+
+
+def lay_out(
+    questions: np.ndarray,
+    encoder_lengths: np.ndarray,
+    decoder_lengths: np.ndarray,
+    shape: RowShape,
+    packing: bool,
+) -> Layout:
+    """Lays out a step's targets.
+
+    Args:
+      questions: int [targets], which question each target answers.
+      encoder_lengths, decoder_lengths: int [targets], tokens of its question and of itself.
+      shape: No length may be above the row's.
+      packing: Otherwise every target has a row and an encoder pass of its own.
+    """
+    units = _share(questions, decoder_lengths, shape) if packing else _alone(questions)
+    unit_encoder = np.array([encoder_lengths[unit[0]] for unit in units])
+    unit_decoder = np.array([decoder_lengths[unit].sum() for unit in units])
+    unit_size = np.array([len(unit) for unit in units])
+    need = np.stack([unit_encoder, unit_decoder, unit_size], axis=1)
+    room = np.array([shape.encoder, shape.decoder, shape.segments if packing else 1])
+    unit_row, before, unit_segment = _first_fit_decreasing(need, room)
+    of_target = np.concatenate(units)
+    unit_of = np.repeat(np.arange(len(units)), unit_size)
+    within = np.arange(len(of_target)) - np.repeat(np.cumsum(unit_size) - unit_size, unit_size)
+    ahead = np.cumsum(decoder_lengths[of_target]) - decoder_lengths[of_target]
+    ahead -= np.repeat(ahead[np.cumsum(unit_size) - unit_size], unit_size)
+    back = np.argsort(of_target)  # from the units' order to the step's
+    return Layout(
+        rows=int(unit_row.max(initial=-1)) + 1,
+        unit_target=np.array([unit[0] for unit in units]),
+        unit_row=unit_row,
+        unit_offset=before[:, 0],
+        unit_segment=unit_segment,
+        row=unit_row[unit_of][back],
+        offset=(before[unit_of, 1] + ahead)[back],
+        segment=(before[unit_of, 2] + within + 1)[back],
+        source=unit_segment[unit_of][back],
+    )
+
+
+def choose_shape(
+    encoder_lengths: np.ndarray,
+    decoder_lengths: np.ndarray,
+    encoder: int | None,
+    decoder: int | None,
+    packing: bool,
+) -> RowShape:
+    """Chooses row lengths that the data fill evenly, where the config names none.
+
+    Args:
+      encoder_lengths, decoder_lengths: int [targets] of an epoch.
+      encoder, decoder: Lengths from the config, or None.
+      packing: Otherwise rows are as long as the longest target.
+    """
+    longest = int(encoder_lengths.max()), int(decoder_lengths.max())
+    for name, length, needed in zip(
+        ("encoder", "decoder"), (encoder, decoder), longest, strict=True
+    ):
+        if length is not None and length < needed:
+            raise InputError(
+                f"config.data.{name}_length={length} is below the {needed} tokens of the longest "
+                f"{name} sequence: raise it, or lower the length that questions or targets may have"
+            )
+    if not packing:
+        return RowShape(encoder or _round_up(longest[0]), decoder or _round_up(longest[1]), 1)
+    ratio = decoder_lengths.mean() / encoder_lengths.mean()
+    aimed = QUESTIONS_A_ROW * encoder_lengths.mean()
+    encoder = encoder or _round_up(max(longest[0], aimed, longest[1] / ratio))
+    decoder = decoder or _round_up(max(longest[1], encoder * ratio))
+    segments = min(MAX_SEGMENTS, max(1, decoder // int(decoder_lengths.min())))
+    return RowShape(encoder, decoder, segments)
+
+
+def choose_row_counts(needed: Sequence[int], most: int, multiple: int) -> tuple[int, ...]:
+    """At most four row counts for the steps of a run, each a multiple of what the mesh divides.
+
+    Args:
+      needed: Rows that some steps of the run need, the short last one of an epoch among them.
+      most: Rows that any step could need.
+      multiple: Of which every count must be a multiple.
+
+    Returns:
+      Rising counts. One is left out where the next saves less than a tenth by it.
+    """
+    wanted = [*np.quantile(needed, [0.0, 0.5, 1.0]), most]
+    counts: list[int] = []
+    for rows in reversed([math.ceil(rows / multiple) * multiple for rows in wanted]):
+        if not counts or rows < 0.9 * counts[0]:
+            counts.insert(0, rows)
+    assert len(counts) <= MAX_ROW_COUNTS
+    return tuple(counts)
+
+
+def _first_fit_decreasing(
+    need: np.ndarray, room: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Puts each unit into the first row with room for it, the greediest units first.
+
+    Args:
+      need: int [units, 3], encoder tokens, decoder tokens, targets.
+      room: int [3], of an empty row.
+
+    Returns:
+      Row of each unit [units], what stood in the row before it [units, 3], and its number there
+      from 1 [units].
+    """
+    free = np.tile(room, (len(need), 1))
+    rows = np.zeros(len(need), np.int64)
+    before = np.zeros_like(need)
+    number = np.zeros(len(need), np.int64)
+    held = np.zeros(len(need), np.int64)
+    for unit in np.argsort(-(need / room).max(axis=1), kind="stable"):
+        row = int(np.argmax((free >= need[unit]).all(axis=1)))
+        rows[unit], before[unit] = row, room - free[row]
+        free[row] -= need[unit]
+        held[row] += 1
+        number[unit] = held[row]
+    return rows, before, number
+
+
+def _share(questions: np.ndarray, lengths: np.ndarray, shape: RowShape) -> list[np.ndarray]:
+    """Groups a step's targets by question, as many as a decoder row can hold."""
+    order = np.argsort(questions, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(questions[order])) + 1)
+    units = []
+    for group in groups:
+        while len(group):
+            fits = np.cumsum(lengths[group]) <= shape.decoder
+            count = min(int(fits.sum()), shape.segments)
+            units.append(group[:count])
+            group = group[count:]
+    return units
+
+
+def _alone(questions: np.ndarray) -> list[np.ndarray]:
+    return [np.array([target]) for target in range(len(questions))]
+
+
+def _round_up(length: float, multiple: int = 8) -> int:
+    return int(math.ceil(length / multiple) * multiple)

@@ -1,0 +1,124 @@
+"""Tokenizers: a Hugging Face one, or a small one trained on the task's own text."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cotjax.errors import InputError
+
+PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"  # ids 0, 1, 2, as in T5
+
+
+class Tokenizer:
+    """A T5-like tokenizer: pieces start words with white space, no prefix, EOS by hand.
+
+    Attributes:
+      eos, unknown, pad: Their ids.
+      size: Number of ids, added tokens included.
+    """
+
+    def __init__(self, fast):
+        """Wraps a `transformers.PreTrainedTokenizerFast`."""
+        self._fast = fast
+        self._backend = fast.backend_tokenizer
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self.eos, self.unknown, self.pad = (
+            fast.eos_token_id,
+            fast.unk_token_id,
+            fast.pad_token_id,
+        )
+        self.size = len(fast)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, without EOS."""
+        return [code.ids for code in self._encode(texts)]
+
+    def encode_words(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """Ids of each text, and for each id the position of its white-space word."""
+        codes = self._encode(texts)
+        return [(c.ids, _word_of(text, c.offsets)) for text, c in zip(texts, codes, strict=True)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of ids, special tokens left out."""
+        return self._fast.decode([int(i) for i in ids], skip_special_tokens=True)
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """The vocabulary's entry of each id."""
+        return self._fast.convert_ids_to_tokens([int(i) for i in ids])
+
+    def token_id(self, piece: str, field: str) -> int:
+        """Id of an entry of the vocabulary; `field` is the config key that named it."""
+        token = self._fast.convert_tokens_to_ids(piece)
+        if token is None or (token == self.unknown and piece != self._fast.unk_token):
+            raise InputError(f"config.{field}={piece!r} is not in the tokenizer's vocabulary")
+        return token
+
+    def save(self, folder: Path) -> None:
+        """Writes the files that `load_tokenizer` and transformers read."""
+        self._fast.save_pretrained(folder)
+
+    def content_hash(self) -> str:
+        """A hash of the vocabulary and rules."""
+        return hashlib.blake2b(self._backend.to_str().encode(), digest_size=8).hexdigest()
+
+    def _encode(self, texts: Sequence[str]) -> list:
+        return self._backend.encode_batch(list(texts), add_special_tokens=False)
+
+
+def load_tokenizer(folder: str | os.PathLike) -> Tokenizer:
+    """Loads a tokenizer from a local folder in Hugging Face's layout.
+
+    Raises:
+      InputError: if the folder holds none, or one without pad, EOS and unknown tokens.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        fast = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder}: no tokenizer could be loaded ({reason})") from None
+    for name in ("pad_token_id", "eos_token_id", "unk_token_id"):
+        if getattr(fast, name) is None:
+            raise InputError(f"{folder}: the tokenizer has no {name}; T5 needs pad, EOS, unknown")
+    return Tokenizer(fast)
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Trains a byte-pair tokenizer with T5's special ids and word marks on `texts`.
+
+    Args:
+      texts: Whatever the student reads or says.
+      vocab_size: Entries at most; fewer if the texts hold fewer distinct pieces.
+    """
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Backend(models.BPE(unk_token=UNKNOWN))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    backend.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=[PAD, EOS, UNKNOWN], show_progress=False
+    )
+    backend.train_from_iterator(texts, trainer)
+    return Tokenizer(
+        PreTrainedTokenizerFast(
+            tokenizer_object=backend, pad_token=PAD, eos_token=EOS, unk_token=UNKNOWN
+        )
+    )
+
+
+def _word_of(text: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
+    """Position of the white-space word in which each token ends."""
+    space = np.array([character.isspace() for character in text] or [True])
+    starts = ~space & np.concatenate([[True], space[:-1]])
+    word = np.cumsum(starts) - 1  # at each character
+    # A token that holds nothing but white space goes with the word that follows it.
+    following = np.minimum(word + space, max(int(word[-1]), 0))
+    return [int(following[max(end - 1, 0)]) for _, end in offsets]

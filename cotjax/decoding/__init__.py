@@ -1,0 +1,1 @@
+"""Decoding: text out of a trained student."""

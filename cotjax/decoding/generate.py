@@ -1,0 +1,140 @@
+"""Greedy decoding of a batch in one compiled loop, with an explicit key-value cache."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from cotjax.models.t5 import T5, T5Config, empty_cache
+
+
+class Generated(NamedTuple):
+    """What each row wrote: tokens [batch, max_tokens], 0 after the end, and lengths [batch].
+
+    The closing tokens (end of sequence or a stop) are among the tokens and counted.
+    """
+
+    tokens: Array
+    lengths: Array
+
+
+class _Loop(NamedTuple):
+    """What one step of decoding hands to the next."""
+
+    index: Array  # position in the decoder
+    token: Array  # [batch], the decoder's next input
+    cache: Any  # apart, see _layers
+    written: Generated
+    done: Array  # [batch]
+
+
+def greedy(
+    model: T5,
+    params: dict,
+    encoder_tokens: Array,
+    encoder_segments: Array,
+    *,
+    max_tokens: int,
+    stops: tuple[tuple[int, ...], ...] = (),
+    prefix: Array | None = None,
+) -> Generated:
+    """Writes the likeliest token after token, at most `max_tokens` in each row.
+
+    A row ends with the end-of-sequence token, or when its last tokens are one of `stops`; a row
+    without encoder tokens [batch, S] writes nothing. `prefix` [batch, P], 0 after its end, is fed
+    first; it belongs neither to the result nor to a stop. Compiled once for each shape.
+    """
+    if prefix is None:
+        prefix = jnp.zeros((encoder_tokens.shape[0], 0), jnp.int32)
+    return _greedy(
+        model.config, max_tokens, stops, params, encoder_tokens, encoder_segments, prefix
+    )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _greedy(
+    config: T5Config,
+    max_tokens: int,
+    stops: tuple[tuple[int, ...], ...],
+    params: dict,
+    encoder_tokens: Array,
+    encoder_segments: Array,
+    prefix: Array,
+) -> Generated:
+    model, variables = T5(config), {"params": params}
+    encoded = model.apply(variables, encoder_tokens, encoder_segments, method=T5.encode)
+    apart, together = _layers(config)
+    cross = apart(model.apply(variables, encoded, method=T5.cross_cache))
+    decoder = {**params["decoder"], "layers": apart(params["decoder"]["layers"])}
+    batch, steps = encoder_tokens.shape[0], prefix.shape[1] + max_tokens
+    # A last column of zeros: past the forced tokens, every row is free.
+    forced_tokens = jnp.pad(prefix, ((0, 0), (0, 1)))
+
+    def going_on(loop: _Loop) -> Array:
+        return (loop.index < steps) & ~jnp.all(loop.done)
+
+    def step(loop: _Loop) -> _Loop:
+        layers = together(decoder["layers"])
+        logits, cache = model.apply(
+            {"params": {**params, "decoder": {**decoder, "layers": layers}}},
+            loop.token,
+            loop.index,
+            together(loop.cache),
+            together(cross),
+            encoder_segments,
+            method=T5.decode_step,
+        )
+        forced = forced_tokens[:, jnp.minimum(loop.index, prefix.shape[1])]
+        free = (forced == 0) & ~loop.done
+        chosen = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        written = _write(loop.written, chosen, free)
+        ended = (chosen == config.eos_token_id) | _ends_with(written, stops)
+        done = loop.done | (free & (ended | (written.lengths == max_tokens)))
+        token = jnp.where(forced == 0, chosen, forced)
+        return _Loop(loop.index + 1, token, apart(cache), written, done)
+
+    first = _Loop(
+        index=jnp.int32(0),
+        token=jnp.full(batch, config.decoder_start_token_id, jnp.int32),
+        cache=apart(empty_cache(config, batch, steps)),
+        written=Generated(jnp.zeros((batch, max_tokens), jnp.int32), jnp.zeros(batch, jnp.int32)),
+        done=jnp.all(encoder_segments == 0, axis=1),
+    )
+    return jax.lax.while_loop(going_on, step, first).written
+
+
+def _layers(config: T5Config) -> tuple[Callable, Callable]:
+    """Two functions that take a tree of stacked layers apart and put it together again.
+
+    Unrolled layers read slices of the stacked arrays, and XLA would copy all weights and caches at
+    every token. Taken apart before the loop and put together inside it, where XLA sees through the
+    stack to the single layer, weights are copied once and caches updated in place.
+    """
+
+    def apart(tree):
+        return [jax.tree.map(lambda leaf: leaf[i], tree) for i in range(config.num_decoder_layers)]
+
+    def together(layers):
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *layers)
+
+    return (lambda tree: tree, lambda tree: tree) if config.scan_layers else (apart, together)
+
+
+def _write(written: Generated, token: Array, free: Array) -> Generated:
+    """Adds token [batch] to the rows that are free to write."""
+    here = jnp.arange(written.tokens.shape[1]) == written.lengths[:, None]
+    tokens = jnp.where(here & free[:, None], token[:, None], written.tokens)
+    return Generated(tokens, written.lengths + free)
+
+
+def _ends_with(written: Generated, stops: tuple[tuple[int, ...], ...]) -> Array:
+    """Whether the last tokens of each row are one of `stops`, [batch]."""
+    ends = jnp.zeros(written.lengths.shape, bool)
+    for stop in stops:
+        places = written.lengths[:, None] - len(stop) + jnp.arange(len(stop))
+        last = jnp.take_along_axis(written.tokens, jnp.maximum(places, 0), axis=1)
+        ends |= jnp.all((last == jnp.array(stop)) & (places >= 0), axis=1)
+    return ends

@@ -1,0 +1,156 @@
+"""Evaluation: in the training loop, and from a checkpoint; the same code."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections.config_dict import ConfigDict
+from rich.progress import Progress
+
+from cotjax import config as configs
+from cotjax.errors import InputError
+from cotjax.evaluation.metrics import summarise
+from cotjax.evaluation.predict import Prediction, predict
+from cotjax.evaluation.student import Student, default_mesh, load_student
+from cotjax.json_files import to_json
+from cotjax.targets.orders import Order, make_order
+from cotjax.targets.perturb import stable_hash
+from cotjax.tasks import get_task
+from cotjax.tasks.base import Question, Task
+from cotjax.tasks.sources import load_questions
+from cotjax.training.prepare import load_splits
+
+
+def evaluate(
+    student: Student,
+    task: Task,
+    questions: Sequence[Question],
+    order: Order,
+    config: ConfigDict,
+    *,
+    split: str,
+    step: int,
+    folder: Path | None,
+    progress: Progress | None = None,
+) -> dict[str, float]:
+    """Asks every question, and writes predictions and summary.
+
+    Args:
+      student: Who is asked; its parameters stay where they are.
+      task, questions, order: What is asked, and in which order the student answers.
+      config: Of the run; its `evaluation` section and lengths are used.
+      split, step: What the files are called by.
+      folder: Takes `<split>-<step>.json` and `.jsonl`; None writes nothing.
+      progress: Shows how far it is.
+
+    Returns:
+      The summary (see `summarise`): numbers alone.
+    """
+    predictions = predict(
+        student,
+        task,
+        fixed_subset(questions, config.evaluation.max_questions),
+        order,
+        max_tokens=config.evaluation.max_tokens or config.data.target_length,
+        input_length=config.data.input_length,
+        batch_size=config.evaluation.batch_size,
+        progress=progress,
+    )
+    summary = summarise(predictions)
+    if folder is not None and jax.process_index() == 0:
+        write(folder, split, step, predictions, summary)
+    return summary
+
+
+def evaluate_checkpoint(
+    workdir: Path,
+    checkpoint: str,
+    split: str,
+    questions: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[dict[str, float], Path]:
+    """Evaluates a checkpoint of a run on all questions of a split.
+
+    Args:
+      workdir: The run's folder; its `eval` folder takes what is written.
+      checkpoint: `best`, `latest` or a step.
+      split: `train`, `validation` or `test`.
+      questions: A folder of records to ask instead of the config's source.
+      progress: Shows how far it is.
+
+    Returns:
+      The summary, and the file of predictions.
+
+    Raises:
+      InputError: if workdir, checkpoint or questions are missing or damaged.
+    """
+    config = configs.from_workdir(workdir)
+    config.evaluation.max_questions = None  # a limit for the loop's sake
+    task = get_task(config.task.name, config.task.label_format)
+    if questions:
+        asked = load_questions(task, f"records:{questions}", split)
+    else:
+        asked = load_splits(task, config).get(split)
+    if asked is None:
+        raise InputError(f"config.task.source={config.task.source!r} has no split {split!r}")
+    student, step = load_student(workdir, checkpoint, default_mesh(config))
+    order = make_order(config.data.order, config.data.connective)
+    folder = Path(workdir) / "eval"
+    summary = evaluate(
+        student,
+        task,
+        asked,
+        order,
+        config,
+        split=split,
+        step=step,
+        folder=folder,
+        progress=progress,
+    )
+    return summary, folder / f"{split}-{step}.jsonl"
+
+
+def fixed_subset(questions: Sequence[Question], count: int | None) -> Sequence[Question]:
+    """`count` of the questions, the same in every run, in their order; all of them for None."""
+    if count is None or count >= len(questions):
+        return questions
+    ranked = sorted(range(len(questions)), key=lambda row: stable_hash(questions[row].id))
+    return [questions[row] for row in sorted(ranked[:count])]
+
+
+def write(
+    folder: Path,
+    split: str,
+    step: int,
+    predictions: Sequence[Prediction],
+    summary: dict[str, float],
+) -> None:
+    """Writes `<split>-<step>.jsonl` and then the summary `<split>-<step>.json`, each atomically."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = "".join(_json(to_json(prediction)) + "\n" for prediction in predictions)
+    replace_file(folder / f"{split}-{step}.jsonl", lines)
+    content = {"split": split, "step": step, **summary}
+    replace_file(folder / f"{split}-{step}.json", _json(content, indent=1) + "\n")
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Writes a file as a whole or not at all."""
+    temporary = file.with_name(f".{file.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(_without_nan(value), ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: null stands for it."""
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

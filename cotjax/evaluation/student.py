@@ -1,0 +1,168 @@
+"""A student that can be asked: parameters on a mesh, their tokenizer, and batched answers."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+from ml_collections.config_dict import ConfigDict
+from rich.progress import Progress
+
+from cotjax.checkpoints import Checkpoints
+from cotjax.data.tokenizer import Tokenizer, load_tokenizer
+from cotjax.decoding.generate import greedy
+from cotjax.errors import InputError
+from cotjax.evaluation.batching import advancing, group, to_devices, to_host
+from cotjax.json_files import read_json
+from cotjax.mesh import leaf_shardings, make_mesh
+from cotjax.models.hf import (
+    abstract_params,
+    check_tokenizer,
+    load_params,
+    read_config,
+    resolve,
+)
+from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Student:
+    """A model with its parameters, wherever on the mesh these lie."""
+
+    config: T5Config
+    params: Any
+    tokenizer: Tokenizer
+    mesh: Mesh
+
+    def encode_inputs(self, texts: Sequence[str], length: int) -> tuple[list[list[int]], list[int]]:
+        """What the encoder reads of each text, EOS included, and how many tokens of it were cut."""
+        whole = self.tokenizer.encode(texts)
+        inputs = [[*ids[: length - 1], self.tokenizer.eos] for ids in whole]
+        return inputs, [max(len(ids) + 1 - length, 0) for ids in whole]
+
+
+def load_student(
+    workdir: Path, checkpoint: str | int, mesh: Mesh | None = None
+) -> tuple[Student, int]:
+    """Loads the student of a training run, and the step that it stopped at.
+
+    Args:
+      workdir: The run's folder.
+      checkpoint: `best`, `latest` or a step.
+      mesh: Where the parameters are to lie; by default all devices (see `default_mesh`).
+
+    Raises:
+      InputError: for a folder that isn't a run's, a checkpoint that it doesn't hold, or another
+        tokenizer than the student was trained with.
+    """
+    workdir = Path(workdir).absolute()
+    if not workdir.is_dir():
+        raise InputError(f"{workdir}: no such folder; --workdir is the folder of a training run")
+    file = workdir / "model.json"
+    content = read_json(file)
+    try:
+        config = T5Config(**content["model"])
+        expected = content["tokenizer_hash"]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{file}: not the description of a student ({error})") from None
+    tokenizer = load_tokenizer(workdir / "tokenizer")
+    if tokenizer.content_hash() != expected:
+        raise InputError(
+            f"{workdir}/tokenizer: not the tokenizer that the student was trained with"
+        )
+    mesh = mesh or default_mesh()
+    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
+    try:
+        step = checkpoints.resolve(checkpoint)
+        params = checkpoints.restore_params(step, _params_like(config, mesh))
+    finally:
+        checkpoints.close()
+    return Student(config, params, tokenizer, mesh), step
+
+
+def load_pretrained_student(
+    source: str, mesh: Mesh | None = None, dtype: str | None = None
+) -> Student:
+    """Loads a student from a Hugging Face folder or Hub id.
+
+    Args:
+      source: Folder or id, with config.json, safetensors and tokenizer.
+      mesh: Where the parameters are to lie; by default all devices (see `default_mesh`).
+      dtype: Of the computation; by default bfloat16, float32 on CPU.
+    """
+    folder, mesh = resolve(source), mesh or default_mesh()
+    on_cpu = jax.default_backend() == "cpu"
+    dtype = dtype or ("float32" if on_cpu else "bfloat16")
+    config = read_config(folder, dtype=dtype, scan_layers=not on_cpu)
+    tokenizer = load_tokenizer(folder)
+    check_tokenizer(tokenizer.size, config)
+    return Student(config, load_params(folder, config, mesh), tokenizer, mesh)
+
+
+def default_mesh(config: ConfigDict | None = None) -> Mesh:
+    """The mesh of a run's config where it fits the devices here, else one that splits the data."""
+    if config is not None:
+        try:
+            return make_mesh(config.mesh.to_dict())
+        except InputError:  # trained on other devices than these
+            pass
+    return make_mesh({"data": -1, "fsdp": 1, "tensor": 1})
+
+
+def generate(
+    student: Student,
+    inputs: Sequence[Sequence[int]],
+    *,
+    max_tokens: int,
+    batch_size: int,
+    stops: tuple[tuple[int, ...], ...] = (),
+    progress: Progress | None = None,
+) -> list[list[int]]:
+    """What the student writes to each input, greedily, closing tokens included.
+
+    Args:
+      student: Who is asked.
+      inputs: Tokens of each, EOS included.
+      max_tokens: At most as many are written.
+      batch_size: Inputs at once.
+      stops: Tokens that end an answer, as EOS does.
+      progress: Shows how far it is.
+
+    Returns:
+      Tokens for every input, in the order of the inputs, on any number of devices.
+    """
+    answers: list[list[int]] = [[] for _ in inputs]
+    with advancing(progress, "generate", len(inputs)) as advance:
+        for rows in group([(len(tokens),) for tokens in inputs], student.mesh, batch_size):
+            members = [inputs[member] for member in rows.members]
+            batch = {
+                "tokens": rows.fill(members),
+                "segments": rows.fill([[1] * len(tokens) for tokens in members]),
+            }
+            batch = to_devices(batch, student.mesh)
+            with jax.set_mesh(student.mesh):
+                written = greedy(
+                    T5(student.config),
+                    student.params,
+                    batch["tokens"],
+                    batch["segments"],
+                    max_tokens=max_tokens,
+                    stops=stops,
+                )
+            tokens, lengths = to_host(tuple(written))
+            for member, row, length in zip(rows.members, tokens, lengths, strict=False):
+                answers[member] = row[:length].tolist()
+            advance(len(members))
+    return answers
+
+
+def _params_like(config: T5Config, mesh: Mesh) -> Any:
+    """Shapes, dtypes and shardings of the parameters on `mesh`: what a restore needs."""
+    abstract = abstract_params(config)
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        abstract,
+        leaf_shardings(abstract, mesh, LOGICAL_AXES),
+    )

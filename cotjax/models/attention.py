@@ -1,0 +1,158 @@
+"""T5's attention: the learnt bias of relative positions, and the sublayers that attend."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from cotjax.models.t5_config import T5Config
+
+# Finite, so that a query without any key gets a uniform softmax and never NaN.
+MASKED_SCORE = -1e9
+
+
+def relative_buckets(
+    positions: np.ndarray, *, bidirectional: bool, num_buckets: int, max_distance: int
+) -> np.ndarray:
+    """Maps relative positions (key minus query) to buckets, one each when near, wider when far.
+
+    Section 2.1 of Raffel et al. (2020). Lengths are known when a function is traced, so this is
+    numpy; float32, so that the borders between buckets lie where the released weights learnt them.
+    """
+    first = np.zeros_like(positions)
+    distance = np.maximum(-positions, 0)
+    if bidirectional:
+        num_buckets //= 2
+        first = np.where(positions > 0, num_buckets, 0)
+        distance = np.abs(positions)
+    exact = num_buckets // 2
+    ratio = np.log(np.maximum(distance, 1).astype(np.float32) / np.float32(exact))
+    span = np.float32(np.log(max_distance / exact))
+    far = exact + (ratio / span * np.float32(num_buckets - exact)).astype(np.int32)
+    return first + np.where(distance < exact, distance, np.minimum(far, num_buckets - 1))
+
+
+def norm(config: T5Config) -> nn.RMSNorm:
+    """T5's layer norm: no mean is subtracted and no bias added."""
+    return nn.RMSNorm(
+        epsilon=config.layer_norm_epsilon, dtype=config.dtype, param_dtype=config.wide_dtype
+    )
+
+
+def dense(config: T5Config, features: int, stddev: float) -> nn.Dense:
+    """A linear map without bias, initialised with Hugging Face's standard deviation."""
+    return nn.Dense(
+        features,
+        use_bias=False,
+        dtype=config.dtype,
+        param_dtype=config.wide_dtype,
+        kernel_init=nn.initializers.normal(stddev),
+    )
+
+
+class RelativeBias(nn.Module):
+    """The bias on attention scores, one number for each bucket and head, shared by a stack."""
+
+    config: T5Config
+    bidirectional: bool
+
+    def setup(self):
+        config = self.config
+        self.embedding = self.param(
+            "embedding",
+            nn.initializers.normal(config.d_model**-0.5),
+            (config.relative_attention_num_buckets, config.num_heads),
+            config.wide_dtype,
+        )
+
+    def __call__(self, length: int) -> Array:
+        """Bias of every query and key, [1, heads, length, length].
+
+        Gathers each relative position once. A band of 2 * length numbers, repeated and read as rows
+        that are one shorter, moves one place from query to query. (To gather every pair would make
+        the gradient a scatter of length ** 2 numbers into a few buckets.)
+        """
+        band = self._band(1 - length, length)  # [heads, 2 * length]
+        repeated = jnp.tile(band, (1, length))[:, length - 1 : -1]
+        return repeated.reshape(1, -1, length, 2 * length - 1)[..., :length]
+
+    def row(self, index: Array, length: int) -> Array:
+        """Bias of the one query at position `index`, [1, heads, 1, length]."""
+        band = self._band(1 - length, length - 1)
+        row = jax.lax.dynamic_slice_in_dim(band, length - 1 - index, length, axis=1)
+        return row[None, :, None]
+
+    def _band(self, first: int, last: int) -> Array:
+        """Bias of the relative positions from `first` to `last`, [heads, positions]."""
+        buckets = relative_buckets(
+            np.arange(first, last + 1),
+            bidirectional=self.bidirectional,
+            num_buckets=self.config.relative_attention_num_buckets,
+            max_distance=self.config.relative_attention_max_distance,
+        )
+        return self.embedding[buckets].T
+
+
+class Attention(nn.Module):
+    """A residual attention sublayer: x + dropout(out(attention(norm(x))))."""
+
+    config: T5Config
+
+    def setup(self):
+        config = self.config
+        joined = config.num_heads * config.d_kv
+        # T5 doesn't divide the scores by sqrt(d_kv); the query's initialisation does it instead.
+        self.norm = norm(config)
+        self.query = dense(config, joined, (config.d_model * config.d_kv) ** -0.5)
+        self.key = dense(config, joined, config.d_model**-0.5)
+        self.value = dense(config, joined, config.d_model**-0.5)
+        self.out = dense(config, config.d_model, joined**-0.5)
+        self.dropout = nn.Dropout(config.dropout_rate)
+
+    def key_value(self, memory: Array) -> tuple[Array, Array]:
+        """Keys and values [batch, heads, length, d_kv] of a memory [batch, length, d_model]."""
+        return self._split(self.key(memory)), self._split(self.value(memory))
+
+    def __call__(
+        self, x: Array, mask: Array, bias: Array | None = None, *, deterministic: bool = True
+    ) -> Array:
+        """Self-attention of x [batch, length, d_model] where mask [batch, 1, length, length]."""
+        normed = self.norm(x)
+        return x + self._attend(normed, *self.key_value(normed), mask, bias, deterministic)
+
+    def read(
+        self, x: Array, key: Array, value: Array, mask: Array, *, deterministic: bool = True
+    ) -> Array:
+        """Attention of x [batch, query, d_model] to the keys and values of an encoder."""
+        return x + self._attend(self.norm(x), key, value, mask, None, deterministic)
+
+    def step(
+        self, x: Array, cache: dict[str, Array], index: Array, mask: Array, bias: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        """Self-attention of the token x [batch, 1, d_model] at `index`, which joins the cache."""
+        normed = self.norm(x)
+        key, value = self.key_value(normed)
+        cache = {
+            "key": jax.lax.dynamic_update_slice_in_dim(cache["key"], key, index, axis=2),
+            "value": jax.lax.dynamic_update_slice_in_dim(cache["value"], value, index, axis=2),
+        }
+        return x + self._attend(normed, cache["key"], cache["value"], mask, bias, True), cache
+
+    def _attend(self, normed, key, value, mask, bias, deterministic):
+        query = self._split(self.query(normed))
+        scores = jnp.einsum(
+            "bhqd,bhkd->bhqk", query, key, preferred_element_type=self.config.wide_dtype
+        )
+        if bias is not None:
+            scores += bias
+        weights = nn.softmax(jnp.where(mask, scores, MASKED_SCORE)).astype(value.dtype)
+        weights = self.dropout(weights, deterministic=deterministic)  # [batch, heads, query, key]
+        attended = jnp.einsum("bhqk,bhkd->bqhd", weights, value)
+        joined = attended.reshape(*attended.shape[:2], -1)
+        return self.dropout(self.out(joined), deterministic=deterministic)
+
+    def _split(self, joined: Array) -> Array:
+        """[batch, length, heads * d_kv] -> [batch, heads, length, d_kv], as matrix products want it."""
+        shape = (*joined.shape[:-1], self.config.num_heads, self.config.d_kv)
+        return joined.reshape(shape).swapaxes(1, 2)

@@ -1,0 +1,246 @@
+"""T5 v1.0, v1.1 and Flan-T5 (Raffel et al. 2020, arXiv:1910.10683) in Flax Linen.
+
+Parameters are plain nested dicts. Those of the layers of a stack are stacked on axis 0, whether the
+layers run in a compiled loop or unrolled, so checkpoints and sharding rules don't depend on that.
+"""
+
+import functools
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from cotjax.mesh import constrain_batch
+from cotjax.models.attention import Attention, RelativeBias, dense, norm
+from cotjax.models.t5_config import LOGICAL_AXES, PRESETS, T5Config
+
+__all__ = ["LOGICAL_AXES", "PRESETS", "T5", "T5Config", "empty_cache"]
+
+
+class FeedForward(nn.Module):
+    """The residual sublayer of two (ReLU) or three (gated GELU) linear maps."""
+
+    config: T5Config
+
+    def setup(self):
+        config = self.config
+        self.norm = norm(config)
+        if config.gated:
+            self.wi_0 = dense(config, config.d_ff, config.d_model**-0.5)
+            self.wi_1 = dense(config, config.d_ff, config.d_model**-0.5)
+        else:
+            self.wi = dense(config, config.d_ff, config.d_model**-0.5)
+        self.wo = dense(config, config.d_model, config.d_ff**-0.5)
+        self.dropout = nn.Dropout(config.dropout_rate)
+
+    def __call__(self, x: Array, deterministic: bool = True) -> Array:
+        normed = self.norm(x)
+        if self.config.gated:
+            hidden = nn.gelu(self.wi_0(normed), approximate=True) * self.wi_1(normed)
+        else:
+            hidden = nn.relu(self.wi(normed))
+        hidden = self.dropout(hidden, deterministic=deterministic)  # [batch, length, d_ff]
+        return x + self.dropout(self.wo(hidden), deterministic=deterministic)
+
+
+class Layer(nn.Module):
+    """One layer of the encoder, or of the decoder, which also reads the encoder."""
+
+    config: T5Config
+    is_decoder: bool
+
+    def setup(self):
+        self.self_attention = Attention(self.config)
+        if self.is_decoder:
+            self.cross_attention = Attention(self.config)
+        self.mlp = FeedForward(self.config)
+
+    def __call__(self, x, mask, bias, encoded, cross_mask, deterministic):
+        x = self.self_attention(x, mask, bias, deterministic=deterministic)
+        if self.is_decoder:
+            key, value = self.cross_attention.key_value(encoded)
+            x = self.cross_attention.read(x, key, value, cross_mask, deterministic=deterministic)
+        return constrain_batch(self.mlp(x, deterministic))
+
+    def step(self, x, cache, cross, index, mask, bias, cross_mask):
+        x, cache = self.self_attention.step(x, cache, index, mask, bias)
+        x = self.cross_attention.read(x, cross["key"], cross["value"], cross_mask)
+        return constrain_batch(self.mlp(x)), cache
+
+
+class Stack(nn.Module):
+    """The layers of the encoder or of the decoder, between the embedding and the final norm."""
+
+    config: T5Config
+    is_decoder: bool
+
+    def setup(self):
+        self.relative_bias = RelativeBias(self.config, bidirectional=not self.is_decoder)
+        self.layers = Layer(self.config, self.is_decoder)
+        self.final_norm = norm(self.config)
+        self.dropout = nn.Dropout(self.config.dropout_rate)
+
+    def __call__(self, x, mask, encoded=None, cross_mask=None, deterministic=True):
+        bias = self.relative_bias(x.shape[1])
+
+        def layer(module, x):
+            return module(x, mask, bias, encoded, cross_mask, deterministic), None
+
+        x = constrain_batch(self.dropout(x, deterministic=deterministic))
+        x, _ = self._scan(_remat(layer, self.config), x)
+        return self.dropout(self.final_norm(x), deterministic=deterministic)
+
+    def cross_cache(self, encoded):
+        def layer(module, encoded):
+            key, value = module.cross_attention.key_value(encoded)
+            return encoded, {"key": key, "value": value}
+
+        return self._scan(layer, encoded)[1]
+
+    def step(self, x, index, cache, cross, cross_mask):
+        length = cache["key"].shape[3]
+        bias = self.relative_bias.row(index, length)
+        mask = (jnp.arange(length) <= index)[None, None, None]  # [1, 1, 1, length]
+
+        def layer(module, x, cache, cross):
+            return module.step(x, cache, cross, index, mask, bias, cross_mask)
+
+        x, cache = self._scan(layer, x, cache, cross)
+        return self.final_norm(x), cache
+
+    def _scan(self, layer: Callable, carry: Array, *stacked):
+        """Runs `layer(module, carry, *slices) -> (carry, out)` for each layer in turn."""
+        config = self.config
+        length = config.num_decoder_layers if self.is_decoder else config.num_layers
+        scanned = nn.scan(
+            layer,
+            variable_axes={"params": 0},
+            split_rngs={"params": True, "dropout": True},
+            length=length,
+            unroll=1 if config.scan_layers else length,
+        )
+        return scanned(self.layers, carry, *stacked)
+
+
+def _remat(layer: Callable, config: T5Config) -> Callable:
+    """The same function, remembering less for its backward pass."""
+    if config.remat == "none":
+        return layer
+    dots = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    # Where layers are unrolled, XLA would find the recomputation a common subexpression.
+    return nn.remat(
+        layer, policy=dots if config.remat == "dots" else None, prevent_cse=not config.scan_layers
+    )
+
+
+class T5(nn.Module):
+    """The whole student: tokens and segments in, logits out."""
+
+    config: T5Config
+
+    def setup(self):
+        config = self.config
+        self.shared = nn.Embed(
+            config.vocab_size,
+            config.d_model,
+            embedding_init=nn.initializers.normal(1.0),
+            param_dtype=config.wide_dtype,
+        )
+        self.encoder = Stack(config, is_decoder=False)
+        self.decoder = Stack(config, is_decoder=True)
+        if not config.tied:
+            self.lm_head = dense(config, config.vocab_size, config.d_model**-0.5).clone(
+                dot_general=functools.partial(
+                    jax.lax.dot_general, preferred_element_type=config.wide_dtype
+                )
+            )
+
+    def __call__(self, batch: dict[str, Array], deterministic: bool = True) -> Array:
+        """Logits [rows, T, vocab] of a batch as the pipeline lays it out (see DESIGN's Batch)."""
+        encoder_segments = batch["encoder_segments"]
+        encoded = self.encode(batch["encoder_tokens"], encoder_segments, deterministic)
+        return self.decode(
+            encoded,
+            encoder_segments,
+            batch["decoder_inputs"],
+            batch["decoder_segments"],
+            batch["segment_source"],
+            deterministic,
+        )
+
+    def encode(self, tokens: Array, segments: Array, deterministic: bool = True) -> Array:
+        """Encoder states [batch, S, d_model] of tokens [batch, S], each segment by itself."""
+        mask = _segment_mask(segments, segments)
+        return self.encoder(self._embed(tokens), mask, deterministic=deterministic)
+
+    def decode(
+        self,
+        encoded: Array,
+        encoder_segments: Array,
+        inputs: Array,
+        segments: Array,
+        source: Array,
+        deterministic: bool = True,
+    ) -> Array:
+        """Logits [batch, T, vocab] of decoder inputs [batch, T], in float32 (or float64).
+
+        Segment n of a row, counted from 1, reads the encoder segment source[row, n - 1].
+        """
+        causal = jnp.tril(jnp.ones((inputs.shape[1],) * 2, bool))
+        read = jnp.take_along_axis(source, jnp.maximum(segments - 1, 0), axis=1)
+        read = jnp.where(segments > 0, read, 0)  # [batch, T], the encoder segment of each token
+        x = self.decoder(
+            self._embed(inputs),
+            _segment_mask(segments, segments) & causal,
+            encoded,
+            _segment_mask(read, encoder_segments),
+            deterministic,
+        )
+        return self._logits(x)
+
+    def cross_cache(self, encoded: Array) -> dict[str, Array]:
+        """Cross-attention 'key' and 'value' of every layer, [layers, batch, heads, S, d_kv]."""
+        return self.decoder.cross_cache(encoded)
+
+    def decode_step(
+        self,
+        token: Array,
+        index: Array,
+        cache: dict[str, Array],
+        cross: dict[str, Array],
+        encoder_segments: Array,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Logits [batch, vocab] after token [batch] at position `index`, and the cache with it.
+
+        `encoder_segments` [batch, S] may be a mask: every encoder token but 0 is read.
+        """
+        x = self._embed(token[:, None])
+        cross_mask = (encoder_segments != 0)[:, None, None]
+        x, cache = self.decoder.step(x, index, cache, cross, cross_mask)
+        return self._logits(x)[:, 0], cache
+
+    def _embed(self, tokens: Array) -> Array:
+        # Gathered before it is cast: so the gradient adds up in float32.
+        return self.shared(tokens).astype(self.config.dtype)
+
+    def _logits(self, x: Array) -> Array:
+        config = self.config
+        if config.scale_decoder_outputs:
+            x = x * config.d_model**-0.5
+        if not config.tied:
+            return self.lm_head(x)
+        embedding = self.shared.embedding.astype(config.dtype)
+        return jnp.einsum("bld,vd->blv", x, embedding, preferred_element_type=config.wide_dtype)
+
+
+def empty_cache(config: T5Config, batch: int, length: int) -> dict[str, Array]:
+    """A cache of `length` tokens: 'key' and 'value' [layers, batch, heads, length, d_kv]."""
+    shape = (config.num_decoder_layers, batch, config.num_heads, length, config.d_kv)
+    return {name: jnp.zeros(shape, config.dtype) for name in ("key", "value")}
+
+
+def _segment_mask(query: Array, key: Array) -> Array:
+    """Where queries [batch, q] and keys [batch, k] share a segment: bool [batch, 1, q, k]."""
+    return ((query[:, :, None] == key[:, None]) & (query > 0)[:, :, None])[:, None]

@@ -1,0 +1,1 @@
+"""What the student is to say: segments, orders, perturbations."""

@@ -1,0 +1,1 @@
+"""One sharded train step: losses, optimizer, and how fast it runs."""

@@ -1,0 +1,271 @@
+"""The training loop: prepare, restore or start, then evaluate, save, step and log."""
+
+import dataclasses
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections.config_dict import ConfigDict
+from rich.progress import Progress
+
+import cotjax
+from cotjax import config as configs
+from cotjax.checkpoints import Checkpoints
+from cotjax.data.pipeline import StepSizes, batches
+from cotjax.errors import InputError
+from cotjax.evaluation.run import evaluate
+from cotjax.evaluation.student import Student
+from cotjax.mesh import BATCH_AXES, initialize_distributed, local_rows, make_mesh, to_global
+from cotjax.models.hf import load_params
+from cotjax.tasks.sources import overlap
+from cotjax.training.prepare import Experiment, optimizer_of, prepare, save_run_files
+from cotjax.training.step import TrainState, abstract_state, init_state, train_step
+from cotjax.training.step_log import StepLog, in_words
+from cotjax.training.stopping import stop_signals
+from cotjax.training.writers import RunWriter
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """How a run ended.
+
+    Attributes:
+      step: Steps done.
+      metrics: The last evaluation of each split, by `<split>/<metric>`.
+      seconds: Wall time of this call.
+    """
+
+    step: int
+    metrics: dict[str, float]
+    seconds: float
+
+
+def train(
+    config: ConfigDict, workdir: str | os.PathLike, progress: Progress | None = None
+) -> TrainResult:
+    """Trains what a config names, or goes on with what `workdir` holds of it.
+
+    Args:
+      config: Validated; see configs/default.py.
+      workdir: Takes all that the run makes. A rerun with the same config resumes it.
+      progress: A bar of the caller's to report into; by default the run shows its own.
+
+    Raises:
+      InputError: for a config, data or workdir that don't fit, or a loss that is not finite.
+    """
+    start = time.monotonic()
+    initialize_distributed()
+    mesh = make_mesh(config.mesh.to_dict())
+    workdir = Path(workdir).absolute()
+    configs.check_same_run(config, workdir)
+    row_multiple = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    experiment = prepare(config, row_multiple * config.optimizer.accumulation)
+    workdir.mkdir(parents=True, exist_ok=True)
+    if jax.process_index() == 0:
+        configs.dump(config, workdir / "config.json")
+        save_run_files(experiment, workdir)
+    with RunWriter(workdir, progress) as writer, jax.set_mesh(mesh):
+        run = _Run(config, experiment, mesh, workdir, writer)
+        try:
+            run.describe()
+            state = run.start_or_resume()
+            run.train(state)
+        finally:
+            run.checkpoints.close()
+        return TrainResult(run.step, run.metrics, time.monotonic() - start)
+
+
+class _Run:
+    """A run in progress: what `train` would otherwise carry from stage to stage."""
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        experiment: Experiment,
+        mesh: Mesh,
+        workdir: Path,
+        writer: RunWriter,
+    ):
+        self.config, self.experiment, self.mesh = config, experiment, mesh
+        self.workdir, self.writer = workdir, writer
+        self.optimizer, self.schedule = optimizer_of(config)
+        self.checkpoints = Checkpoints(
+            workdir / "checkpoints", keep_latest=config.checkpoint.keep_latest
+        )
+        self.fingerprint = experiment.fingerprint()
+        self.metrics: dict[str, float] = {}
+        self.best = -math.inf
+        self.step = 0
+
+    def describe(self) -> None:
+        """Says what is trained on, and what was dropped, cut or unknown."""
+        say, experiment, steps = self.writer.say, self.experiment, self.experiment.steps
+        say(f"mesh {dict(self.mesh.shape)} of {self.mesh.size} x {jax.devices()[0].device_kind}")
+        say(" ".join(f"{name}={count}" for name, count in experiment.counts.items()))
+        say("questions " + " ".join(f"{k}={len(v)}" for k, v in experiment.splits.items()))
+        for (one, other), count in overlap(experiment.splits).items():
+            say(f"overlap: {count} questions of {other} stand in {one}")
+        say(
+            f"rows of {steps.shape.encoder} encoder and {steps.shape.decoder} decoder tokens; "
+            f"{' or '.join(map(str, steps.row_counts))} rows a step, "
+            f"{steps.per_epoch} steps an epoch"
+        )
+
+    def start_or_resume(self) -> TrainState:
+        """The latest checkpoint of the workdir, or pretrained weights, or random ones."""
+        model, seed = self.experiment.model, self.config.seed
+        latest = self.checkpoints.latest_step()
+        if latest is not None:
+            return self._restore(latest)
+        self.writer.forget_after(-1)
+        params = None
+        if self.experiment.pretrained:
+            params = load_params(self.experiment.pretrained, model, self.mesh)
+        return init_state(model, self.optimizer, self.mesh, seed, params)
+
+    def train(self, state: TrainState) -> None:
+        """Steps to the end, with what is due between steps."""
+        config, first = self.config, int(state.step)
+        total = config.schedule.total_steps
+        if first == 0:
+            self._evaluate(state)  # the untouched student
+        seed = np.uint32(config.seed)
+        take_step = train_step(
+            self.experiment.model,
+            self.optimizer,
+            self.schedule,
+            config.loss.label_smoothing,
+            config.loss.z_loss,
+            config.optimizer.accumulation,
+            self.mesh,
+        )
+        log = StepLog(self.experiment.model, self.mesh, self.writer)
+        log.start(first, total)
+        with stop_signals() as stopped:
+            for sizes, batch in self._batches(first, total):
+                with _profiler(config, self.workdir, self.step):
+                    state, metrics = take_step(state, batch, seed)
+                self.step += 1
+                log.add(sizes, metrics)
+                if self.step < total and stopped(self.step):
+                    log.flush(self.step)
+                    self._stop(state, stopped(self.step))
+                if self._between_steps(state, log):
+                    log.restart_clock()
+        log.close()
+
+    def _between_steps(self, state: TrainState, log: StepLog) -> bool:
+        """Logs, evaluates and saves where it is due; returns whether that took time."""
+        config, last = self.config, self.step == self.config.schedule.total_steps
+        to_save = last or self.step % config.checkpoint.every == 0
+        to_evaluate = to_save or self.step % config.evaluation.every == 0
+        if to_evaluate or self.step % config.profile.log_every == 0:
+            log.flush(self.step)
+        if not to_evaluate:
+            return False
+        metric = self._evaluate(state)
+        if to_save or metric > self.best:
+            self._save(state, metric)
+        self.best = max(self.best, metric)
+        return True
+
+    def _batches(self, first: int, total: int) -> Iterator[tuple[StepSizes, dict[str, Any]]]:
+        steps = self.experiment.steps
+        local = batches(
+            steps,
+            self.experiment.tokenizer.eos,
+            first,
+            total,
+            lambda rows: local_rows(self.mesh, rows),
+        )
+        for sizes, batch in local:
+            rows = sizes.encoder_positions // steps.shape.encoder
+            yield sizes, to_global(batch, self.mesh, rows)
+
+    def _evaluate(self, state: TrainState) -> float:
+        """Evaluates the configured splits; returns the metric that chooses the best."""
+        experiment = self.experiment
+        student = Student(experiment.model, state.params, experiment.tokenizer, self.mesh)
+        for split in self.config.evaluation.splits:
+            summary = evaluate(
+                student,
+                experiment.task,
+                experiment.splits[split],
+                experiment.order,
+                self.config,
+                split=split,
+                step=self.step,
+                folder=self.workdir / "eval",
+                progress=self.writer.progress,
+            )
+            scalars = {f"{split}/{name}": value for name, value in summary.items()}
+            scalars = {k: v for k, v in scalars.items() if isinstance(v, int | float)}
+            self.metrics |= scalars
+            self.writer.scalars(self.step, scalars)
+            self.writer.say(f"step {self.step} {split}: {in_words(summary)}")
+        return float(self.metrics[self.config.evaluation.best_metric])
+
+    def _save(self, state: TrainState, metric: float | None, wait: bool = False) -> None:
+        meta = {
+            "step": self.step,
+            "examples": self._examples_seen(),
+            "config": self.config.to_dict(),
+            "config_hash": configs.config_hash(self.config),
+            "data_fingerprint": self.fingerprint,
+            "tokenizer_hash": self.experiment.tokenizer.content_hash(),
+            "best": max(self.best, metric if metric is not None else -math.inf),
+            "versions": {"cotjax": cotjax.__version__, "jax": jax.__version__},
+        }
+        meta["best"] = meta["best"] if math.isfinite(meta["best"]) else None
+        self.checkpoints.save(self.step, state.params, state.opt_state, meta, metric, wait=wait)
+
+    def _restore(self, step: int) -> TrainState:
+        meta = self.checkpoints.meta(step)
+        if meta["data_fingerprint"] != self.fingerprint:
+            raise InputError(
+                f"{self.workdir}: its run was trained on other data than config.data.records and "
+                "config.task.source give now; restore the data or choose another --workdir"
+            )
+        like = abstract_state(self.experiment.model, self.optimizer, self.mesh)
+        params, opt_state, _ = self.checkpoints.restore(step, like.params, like.opt_state)
+        self.step = step
+        self.best = meta["best"] if meta["best"] is not None else -math.inf
+        self.writer.forget_after(step)
+        self.writer.say(f"resumed after step {step}")
+        return TrainState(jax.numpy.int32(step), params, opt_state)
+
+    def _stop(self, state: TrainState, number: int) -> None:
+        """Saves without a metric and leaves, as the signal asked."""
+        self._save(state, metric=None, wait=True)
+        name = signal.Signals(number).name
+        self.writer.say(f"{name}: saved step {self.step}; run the same command to go on")
+        sys.exit(128 + number)
+
+    def _examples_seen(self) -> int:
+        steps, table = self.experiment.steps, self.experiment.steps.table
+        epochs, position = divmod(self.step, steps.per_epoch)
+        return epochs * table.num_targets + min(
+            position * self.config.data.batch_size, table.num_targets
+        )
+
+
+@contextmanager
+def _profiler(config: ConfigDict, workdir: Path, step: int) -> Iterator[None]:
+    """Traces the configured steps into the workdir, for TensorBoard's profiler."""
+    first, count = config.profile.first_step, config.profile.num_steps
+    if first is not None and step == first:
+        jax.profiler.start_trace(str(workdir / "profile"))
+    with jax.profiler.StepTraceAnnotation("train", step_num=step):
+        yield
+    if first is not None and step + 1 == first + count:
+        jax.block_until_ready(jax.live_arrays())
+        jax.profiler.stop_trace()

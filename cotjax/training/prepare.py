@@ -1,0 +1,248 @@
+"""From a config to all that a run needs before any weights exist: data, tokenizer, sizes, steps."""
+
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections.config_dict import ConfigDict
+
+from cotjax.data.examples import Examples, make_examples, training_records
+from cotjax.data.ragged import Ragged
+from cotjax.data.steps import StepConfig, Steps
+from cotjax.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from cotjax.data.tokens import (
+    TokenTable,
+    check_labels_fit,
+    count_tokens,
+    cut_inputs,
+    keep_words,
+    tokenize,
+)
+from cotjax.errors import InputError
+from cotjax.models.hf import check_tokenizer, read_config, resolve
+from cotjax.models.t5_config import PRESETS, T5Config
+from cotjax.targets.orders import ORDERS, Order, make_order
+from cotjax.targets.perturb import PERTURBATIONS, Perturbation
+from cotjax.targets.selection import Selection
+from cotjax.targets.words import WordChoice
+from cotjax.tasks.base import Question, Task, get_task
+from cotjax.tasks.sources import hold_out, load_questions
+from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig
+
+VOCABULARY_MULTIPLE = 64  # a new embedding's rows, so that a tensor axis divides them
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What a config resolves to.
+
+    Attributes:
+      task: Formats and judges.
+      splits: Questions by split: train, validation, and test where the source has one.
+      tokenizer: Of student and data.
+      model: Sizes of the student.
+      pretrained: Folder with its weights, or None for random ones.
+      order: Of the targets.
+      steps: What every step holds.
+      counts: Targets, tokens, and all that was dropped, cut or unknown.
+    """
+
+    task: Task
+    splits: dict[str, list[Question]]
+    tokenizer: Tokenizer
+    model: T5Config
+    pretrained: Path | None
+    order: Order
+    steps: Steps
+    counts: dict[str, int]
+
+    def fingerprint(self) -> str:
+        """A hash of every token that is trained on."""
+        state = hashlib.blake2b(digest_size=8)
+        for field in dataclasses.fields(TokenTable):
+            value = getattr(self.steps.table, field.name)
+            arrays = (value.values, value.offsets) if isinstance(value, Ragged) else (value,)
+            for array in arrays:
+                state.update(np.ascontiguousarray(array).tobytes())
+        return state.hexdigest()
+
+
+def prepare(config: ConfigDict, row_multiple: int) -> Experiment:
+    """Loads, tokenises and lays out what a config names.
+
+    Args:
+      config: Validated.
+      row_multiple: Rows that mesh and accumulation divide evenly.
+
+    Raises:
+      InputError: for data, tokenizer or sizes that don't fit the config or each other.
+    """
+    task = get_task(config.task.name, config.task.label_format)
+    splits = load_splits(task, config)
+    examples = _examples(task, config, splits["train"])
+    pretrained = resolve(config.model.pretrained) if config.model.pretrained else None
+    tokenizer = make_tokenizer(config, pretrained, task, splits["train"], examples)
+    model = model_config(config, pretrained, tokenizer)
+    table = tokenize(examples, tokenizer, Path(config.data.cache).expanduser())
+    counts = count_tokens(table, tokenizer.unknown)
+    table, counts["inputs/cut"] = cut_inputs(table, config.data.input_length, tokenizer.eos)
+    table = keep_words(table, words_of(config))
+    order = make_order(config.data.order, config.data.connective)
+    step_config = steps_of(config, order, tokenizer, row_multiple)
+    check_labels_fit(table, order, len(step_config.connective), config.data.target_length)
+    steps = Steps(table, step_config)
+    counts["rationales/cut"], counts["rationales/tokens_cut"] = steps.count_cut()
+    counts |= {"questions": table.num_questions, "targets": table.num_targets}
+    counts |= {f"dropped/{reason}": count for reason, count in examples.dropped.items()}
+    return Experiment(task, splits, tokenizer, model, pretrained, order, steps, counts)
+
+
+def load_splits(task: Task, config: ConfigDict) -> dict[str, list[Question]]:
+    """Questions of train, validation, and test where the source has one.
+
+    Validation is the task's own split, or a part of the training questions held out by hash.
+    """
+    names, source = config.task, config.task.source
+    train = load_questions(task, source, names.train_split)
+    if names.validation_split:
+        validation = load_questions(task, source, names.validation_split)
+    else:
+        train, validation = hold_out(task, train, names.validation_fraction)
+    splits = {"train": train, "validation": validation}
+    try:
+        splits["test"] = load_questions(task, source, names.test_split)
+    except InputError:  # trained without a test split, unless it is to be evaluated
+        if "test" in config.evaluation.splits:
+            raise
+    return splits
+
+
+def make_tokenizer(
+    config: ConfigDict,
+    pretrained: Path | None,
+    task: Task,
+    questions: list[Question],
+    examples: Examples,
+) -> Tokenizer:
+    """Loads the tokenizer that a config names, or trains one on the task's own text.
+
+    A new one knows the connectives of every order, so all orders share one vocabulary.
+    """
+    if config.model.tokenizer:
+        return load_tokenizer(resolve(config.model.tokenizer))
+    if pretrained:
+        return load_tokenizer(pretrained)
+    texts = [*examples.inputs]
+    texts += [text for target in examples.targets for text in (target.label, target.rationale)]
+    texts += [label for question in questions for label in task.choice_labels(question)]
+    texts += [order.connective for order in ORDERS.values()] + [config.data.connective or ""]
+    return train_tokenizer(texts, config.model.vocab_size)
+
+
+def model_config(config: ConfigDict, pretrained: Path | None, tokenizer: Tokenizer) -> T5Config:
+    """Sizes and choices of the student, with what depends on the platform decided."""
+    section, on_cpu = config.model, jax.default_backend() == "cpu"
+    choices: dict[str, Any] = {
+        "dtype": section.dtype or ("float32" if on_cpu else "bfloat16"),
+        "scan_layers": section.scan_layers if section.scan_layers is not None else not on_cpu,
+        "remat": section.remat,
+        "dropout_rate": section.dropout_rate,
+    }
+    if pretrained:
+        model = read_config(pretrained, **choices)
+    elif section.preset:
+        if section.preset not in PRESETS:
+            raise InputError(f"config.model.preset={section.preset!r}: use {', '.join(PRESETS)}")
+        model = dataclasses.replace(PRESETS[section.preset], **choices)
+    else:
+        sizes = ("d_model", "d_kv", "d_ff", "num_heads", "num_layers", "num_decoder_layers")
+        rows = -(-tokenizer.size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
+        model = T5Config(
+            vocab_size=rows,
+            scale_decoder_outputs=section.tied,
+            **{name: section[name] for name in (*sizes, "gated", "tied")},
+            **choices,
+        )
+    check_tokenizer(tokenizer.size, model)
+    return dataclasses.replace(model, eos_token_id=tokenizer.eos, pad_token_id=tokenizer.pad)
+
+
+def steps_of(
+    config: ConfigDict, order: Order, tokenizer: Tokenizer, row_multiple: int
+) -> StepConfig:
+    """The part of a config that decides what a step holds."""
+    data, loss = config.data, config.loss
+    return StepConfig(
+        order=order,
+        connective=tuple(tokenizer.encode([order.connective])[0]),
+        perturbation=_perturbation(data.perturbation, tokenizer),
+        redraw=data.perturbation.redraw == "epoch",
+        seed=config.seed,
+        batch_size=data.batch_size,
+        targets_per_question=data.targets_per_question,
+        target_length=data.target_length,
+        label_weight=loss.label_weight,
+        rationale_weight=loss.rationale_weight,
+        normalise=loss.normalise,
+        packing=data.packing,
+        encoder_length=data.encoder_length,
+        decoder_length=data.decoder_length,
+        row_multiple=row_multiple,
+    )
+
+
+def optimizer_of(config: ConfigDict) -> tuple[OptimizerConfig, ScheduleConfig]:
+    """The optimizer and the schedule that a config names."""
+    section = {name: value for name, value in config.optimizer.items() if name != "accumulation"}
+    return OptimizerConfig(**section), ScheduleConfig(**config.schedule.to_dict())
+
+
+def words_of(config: ConfigDict) -> WordChoice:
+    """Which words of a rationale a config keeps."""
+    return WordChoice(config.data.words.name, config.data.words.k)
+
+
+def save_run_files(experiment: Experiment, workdir: Path) -> None:
+    """Writes what evaluation, prediction and export need beside a checkpoint."""
+    experiment.tokenizer.save(workdir / "tokenizer")
+    shape = experiment.steps.shape
+    content = {
+        "model": dataclasses.asdict(experiment.model),
+        "tokenizer_hash": experiment.tokenizer.content_hash(),
+        "row_shape": dataclasses.astuple(shape),
+        "row_counts": experiment.steps.row_counts,
+        "counts": experiment.counts,
+    }
+    temporary = workdir / "model.json.tmp"
+    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(workdir / "model.json")
+
+
+def _examples(task: Task, config: ConfigDict, questions: list[Question]) -> Examples:
+    records = training_records(task, config)
+    wanted = {question.id for question in questions}
+    examples = make_examples(
+        task,
+        records,
+        label_source=config.data.label_source,
+        selection=Selection(config.data.selection.name, config.data.selection.correct_only),
+        questions=wanted,
+    )
+    missing = len(wanted - {record.id for record in records})
+    counted = Counter({"training questions without a record": missing} if missing else {})
+    return dataclasses.replace(examples, dropped=examples.dropped + counted)
+
+
+def _perturbation(section: ConfigDict, tokenizer: Tokenizer) -> Perturbation:
+    options: dict[str, Any] = {"by_word": section.unit == "words"}
+    if section.name == "mask":
+        options["fraction"] = section.fraction
+        options["mask_token"] = tokenizer.token_id(
+            section.mask_token, "data.perturbation.mask_token"
+        )
+    return PERTURBATIONS[section.name](**options)

@@ -1,0 +1,198 @@
+"""The sharded train step, the state it changes, and the eval step."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from cotjax.errors import InputError
+from cotjax.mesh import BATCH_AXES, batch_sharding, leaf_shardings
+from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
+from cotjax.training.losses import Batch, kind_sums, segment_sums, token_nll
+from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig, make_optimizer, make_schedule
+
+Params = Any
+Metrics = dict[str, jax.Array]
+
+
+@flax.struct.dataclass
+class TrainState:
+    """All that changes in a step."""
+
+    step: jax.Array  # int32, how many are done
+    params: Params
+    opt_state: Any
+
+
+def abstract_state(config: T5Config, optimizer: OptimizerConfig, mesh: Mesh) -> TrainState:
+    """Shapes, dtypes and shardings of a state, as ShapeDtypeStructs: what a restore needs."""
+    shapes = jax.eval_shape(functools.partial(_new_state, config, optimizer), 0)
+    shardings = leaf_shardings(shapes, mesh, LOGICAL_AXES)
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        shapes,
+        shardings,
+    )
+
+
+def init_state(
+    config: T5Config,
+    optimizer: OptimizerConfig,
+    mesh: Mesh,
+    seed: int,
+    params: Params | None = None,
+) -> TrainState:
+    """A state at step 0, each device making its own shards alone.
+
+    `params` are random by the seed, or those given, which then belong to the state: the first step
+    donates their buffers.
+    """
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, optimizer, mesh))
+    if params is None:
+        create = functools.partial(_new_state, config, optimizer)
+        return jax.jit(create, out_shardings=shardings)(seed)
+    params = jax.device_put(params, shardings.params)
+    create = functools.partial(_state_of, optimizer)
+    return jax.jit(create, out_shardings=shardings, donate_argnums=0)(params)
+
+
+def _new_state(config: T5Config, optimizer: OptimizerConfig, seed: int) -> TrainState:
+    names = ("encoder_tokens", "encoder_segments", "decoder_inputs", "decoder_segments")
+    batch = {name: jnp.ones((1, 1), jnp.int32) for name in (*names, "segment_source")}
+    return _state_of(optimizer, T5(config).init(jax.random.key(seed), batch)["params"])
+
+
+def _state_of(optimizer: OptimizerConfig, params: Params) -> TrainState:
+    return TrainState(jnp.zeros([], jnp.int32), params, make_optimizer(optimizer).init(params))
+
+
+@functools.cache
+def train_step(
+    config: T5Config,
+    optimizer: OptimizerConfig,
+    schedule: ScheduleConfig,
+    label_smoothing: float,
+    z_loss: float,
+    accumulation: int,
+    mesh: Mesh,
+) -> Callable[[TrainState, Batch, int], tuple[TrainState, Metrics]]:
+    """The jitted step (state, batch, seed) -> (state, metrics); it consumes the state it is given.
+
+    The batch goes through the model in `accumulation` microbatches, whose sums are added. Metrics
+    are whole on every device: 'loss' (the sum of weighted objectives), 'grad_norm' (before any
+    clipping), 'learning_rate', and 'nll', 'right', 'count' by kind. Dropout's key is a function of
+    (seed, step, microbatch) alone.
+    """
+    learning_rate = make_schedule(schedule, optimizer.learning_rate)
+    loss = functools.partial(_loss, config, label_smoothing, z_loss)
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, optimizer, mesh))
+    whole = NamedSharding(mesh, P())
+
+    def gradients_of(params: Params, batch: Batch, key: jax.Array) -> tuple[Params, Metrics]:
+        gradients, metrics = jax.grad(loss, has_aux=True)(params, batch, key)
+        return jax.lax.with_sharding_constraint(gradients, shardings.params), metrics
+
+    def step(state: TrainState, batch: Batch, seed: int) -> tuple[TrainState, Metrics]:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            key = jax.random.fold_in(jax.random.key(seed), state.step)
+            microbatches = _split(batch, accumulation, mesh)
+            gradients, metrics = _accumulate(gradients_of, state.params, microbatches, key)
+        rate = learning_rate(state.step)
+        metrics |= {"grad_norm": optax.tree.norm(gradients), "learning_rate": rate}
+        update = make_optimizer(optimizer).update
+        direction, opt_state = update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, optax.tree.scale(-rate, direction))
+        return TrainState(state.step + 1, params, opt_state), metrics
+
+    return jax.jit(
+        step,
+        in_shardings=(shardings, batch_sharding(mesh), whole),
+        out_shardings=(shardings, whole),
+        donate_argnums=0,
+    )
+
+
+def _loss(
+    config: T5Config,
+    label_smoothing: float,
+    z_loss: float,
+    params: Params,
+    batch: Batch,
+    key: jax.Array,
+) -> tuple[jax.Array, Metrics]:
+    """The loss of a microbatch, and its metrics; both only need adding."""
+    logits = T5(config).apply(
+        {"params": params}, batch, deterministic=config.dropout_rate == 0, rngs={"dropout": key}
+    )
+    objective, nll = token_nll(
+        logits, batch["decoder_targets"], label_smoothing=label_smoothing, z_loss=z_loss
+    )
+    loss = jnp.sum(batch["loss_weights"] * objective)
+    return loss, {"loss": loss, **kind_sums(batch, nll, _right(logits, batch))}
+
+
+def _right(logits: jax.Array, batch: Batch) -> jax.Array:
+    return jnp.argmax(logits, axis=-1) == batch["decoder_targets"]
+
+
+def _accumulate(
+    gradients_of: Callable, params: Params, microbatches: Batch, key: jax.Array
+) -> tuple[Params, Metrics]:
+    """Gradients and metrics, added over microbatches [microbatches, rows, ...] one at a time."""
+
+    def one(index: jax.Array | int, microbatch: Batch) -> tuple[Params, Metrics]:
+        return gradients_of(params, microbatch, jax.random.fold_in(key, index))
+
+    def add(total, numbered_microbatch):
+        return jax.tree.map(jnp.add, total, one(*numbered_microbatch)), None
+
+    count = len(microbatches["loss_weights"])
+    first = jax.tree.map(lambda leaf: leaf[0], microbatches)
+    if count == 1:
+        return one(0, first)
+    zeros = jax.tree.map(jnp.zeros_like, jax.eval_shape(one, 0, first))
+    total, _ = jax.lax.scan(add, zeros, (jnp.arange(count), microbatches))
+    return total
+
+
+def _split(batch: Batch, accumulation: int, mesh: Mesh) -> Batch:
+    """[rows, ...] -> [microbatches, rows, ...]: every device splits the rows that it holds."""
+    devices = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    sharding = P(None, BATCH_AXES)
+
+    def split(leaf: jax.Array) -> jax.Array:
+        rows, *rest = leaf.shape
+        if rows % (devices * accumulation):
+            raise InputError(
+                f"config.optimizer.accumulation={accumulation} does not divide the "
+                f"{rows // devices} row(s) of a device ({rows} rows over {devices})"
+            )
+        leaf = leaf.reshape(devices, accumulation, -1, *rest).swapaxes(0, 1)
+        leaf = leaf.reshape(accumulation, rows // accumulation, *rest)
+        return jax.lax.with_sharding_constraint(leaf, sharding)
+
+    return jax.tree.map(split, batch)
+
+
+@functools.cache
+def eval_step(config: T5Config, mesh: Mesh) -> Callable[[Params, Batch], Metrics]:
+    """The jitted (params, batch) -> `segment_sums`, whole on every device; dropout is off."""
+
+    def step(params: Params, batch: Batch) -> Metrics:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            logits = T5(config).apply({"params": params}, batch)
+            _, nll = token_nll(logits, batch["decoder_targets"])
+            return segment_sums(batch, nll, _right(logits, batch))
+
+    return jax.jit(
+        step,
+        in_shardings=(None, batch_sharding(mesh)),
+        out_shardings=NamedSharding(mesh, P()),
+    )

@@ -1,0 +1,116 @@
+"""Gathers the metrics of steps on the device, and writes one line for several of them."""
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from cotjax.data.pipeline import StepSizes
+from cotjax.errors import InputError
+from cotjax.models.t5_config import T5Config
+from cotjax.targets.segments import Kind
+from cotjax.training.throughput import Throughput, Work
+from cotjax.training.writers import RunWriter
+
+LOGGED_KINDS = {"label": Kind.LABEL, "rationale": Kind.RATIONALE}
+
+
+class StepLog:
+    """Takes the metrics of every step; `flush` writes means and rates since the last line.
+
+    Metrics stay on the device until then, so the host runs ahead of the steps.
+    """
+
+    def __init__(self, model: T5Config, mesh: jax.sharding.Mesh, writer: RunWriter):
+        self._throughput = Throughput(model, mesh.devices.flatten().tolist())
+        self._writer = writer
+        self._waiting: list[tuple[StepSizes, dict[str, jax.Array]]] = []
+        self._bar = None
+
+    def start(self, first: int, total: int) -> None:
+        """Shows the bar, `first` of `total` steps done."""
+        self._bar = self._writer.progress.add_task("train", total=total, completed=first, rate="")
+        self._throughput.restart()
+
+    def restart_clock(self) -> None:
+        """Leaves out of the rates what was done since the last line: it was not training."""
+        self._throughput.restart()
+
+    def add(self, sizes: StepSizes, metrics: dict[str, jax.Array]) -> None:
+        """Takes a step's metrics, still on the device."""
+        self._waiting.append((sizes, metrics))
+        self._writer.progress.advance(self._bar)
+
+    def flush(self, step: int) -> None:
+        """Writes one line for the steps since the last one, `step` the last of them.
+
+        Raises:
+          InputError: if their loss is not finite.
+        """
+        if not self._waiting:
+            return
+        sizes = [size for size, _ in self._waiting]
+        metrics = jax.device_get([metrics for _, metrics in self._waiting])
+        self._waiting.clear()
+        values = _means(sizes, metrics)
+        for size, one in zip(sizes, metrics, strict=True):
+            self._throughput.add(_work(size, one))
+        values |= self._throughput.report()
+        self._writer.scalars(step, values)
+        self._writer.say(f"step {step}: {in_words(values)}")
+        if not math.isfinite(values["loss"]):
+            raise InputError(
+                f"the loss is {values['loss']} by step {step}: lower "
+                "config.optimizer.learning_rate, or look at the data of these steps"
+            )
+        rate = f"{values['examples_per_second']:.1f} examples/s, loss {values['loss']:.3f}"
+        self._writer.progress.update(self._bar, rate=rate)
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        self._writer.progress.remove_task(self._bar)
+
+
+def in_words(values: dict[str, Any]) -> str:
+    """The numbers among `values` on one line, to four digits."""
+    shown = {name: value for name, value in values.items() if isinstance(value, int | float)}
+    return " ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in shown.items()
+    )
+
+
+def _means(sizes: list[StepSizes], metrics: list[dict[str, np.ndarray]]) -> dict[str, float]:
+    """Means over some steps: of their losses, and of tokens by kind."""
+    values = {
+        "epoch": sizes[-1].epoch,
+        "loss": float(np.mean([one["loss"] for one in metrics])),
+        "grad_norm": float(np.mean([one["grad_norm"] for one in metrics])),
+        "learning_rate": float(metrics[-1]["learning_rate"]),
+    }
+    nll, right, count = (
+        sum(one[name].astype(np.float64) for one in metrics) for name in ("nll", "right", "count")
+    )
+    for name, kind in LOGGED_KINDS.items():
+        if count[kind]:
+            values[f"{name}_loss"] = float(nll[kind] / count[kind])
+            values[f"{name}_accuracy"] = float(right[kind] / count[kind])
+    for side in ("encoder", "decoder"):
+        tokens = sum(getattr(size, f"{side}_tokens") for size in sizes)
+        positions = sum(getattr(size, f"{side}_positions") for size in sizes)
+        values[f"{side}_non_pad"] = tokens / positions
+    return values
+
+
+def _work(size: StepSizes, metrics: dict[str, np.ndarray]) -> Work:
+    """A step's sizes in the terms of the FLOP count."""
+    return Work(
+        examples=size.targets,
+        supervised=int(metrics["count"].sum()),
+        encoder=size.encoder_tokens,
+        decoder=size.decoder_tokens,
+        encoder_squares=size.encoder_squares,
+        decoder_squares=size.decoder_squares,
+        products=size.products,
+    )

@@ -1,0 +1,108 @@
+"""What a run tells: lines on the terminal and in log.txt, scalars in files, a progress bar."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+def make_progress(console: Console | None = None) -> Progress:
+    """A progress bar with an ETA and a last column for `rate`."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}"),
+        console=console or Console(),
+    )
+
+
+class RunWriter:
+    """Writes a run's log, scalars and TensorBoard events; on process 0 alone.
+
+    Attributes:
+      progress: The bar, shown while the writer is entered; shared when given.
+    """
+
+    def __init__(self, workdir: Path, progress: Progress | None = None):
+        """Opens the files of `workdir`; `progress` is another's bar to write into."""
+        self._first = jax.process_index() == 0
+        self._shared = progress is not None
+        self.progress = progress or make_progress()
+        if not self._first:
+            self.progress.disable = True
+            return
+        import tensorflow as tf
+
+        self._scalars = workdir / "metrics.jsonl"
+        self._log = (workdir / "log.txt").open("a", encoding="utf-8")
+        self._events = tf.summary.create_file_writer(str(workdir / "events"))
+
+    def __enter__(self) -> "RunWriter":
+        if not self._shared:
+            self.progress.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if not self._shared:
+            self.progress.stop()
+        if self._first:
+            self._events.close()
+            self._log.close()
+
+    def say(self, text: str) -> None:
+        """Writes a line to the terminal (unless the bar is another's) and to log.txt."""
+        if not self._first:
+            return
+        self._log.write(text + "\n")
+        self._log.flush()
+        if not self._shared:
+            self.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Appends a line to metrics.jsonl and the same to TensorBoard."""
+        if not self._first:
+            return
+        import tensorflow as tf
+
+        with self._scalars.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step} | dict(values)) + "\n")
+        with self._events.as_default(step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+
+    def forget_after(self, step: int) -> None:
+        """Drops the scalars of steps that a resumed run will take again."""
+        if not self._first or not self._scalars.exists():
+            return
+        lines = self._scalars.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if _step_of(line) <= step]
+        temporary = self._scalars.with_suffix(".tmp")
+        temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        temporary.replace(self._scalars)
+
+
+def read_scalars(workdir: Path) -> list[dict[str, float]]:
+    """The lines of metrics.jsonl."""
+    text = (workdir / "metrics.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _step_of(line: str) -> float:
+    """A line's step; a line that a killed run left unfinished comes after all."""
+    try:
+        return json.loads(line)["step"]
+    except (json.JSONDecodeError, KeyError):
+        return float("inf")

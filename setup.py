@@ -1,0 +1,54 @@
+"""Packaging of cotjax; tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+# jax, flax and orbax change their interfaces in minor releases, the others in major ones.
+CORE = [
+    "absl-py>=2.1,<3",
+    "datasets>=4,<6",
+    "flax>=0.12,<0.13",
+    "jax>=0.9,<0.13",
+    "matplotlib>=3.9,<4",
+    "ml-collections>=1.1,<2",
+    "numpy>=2,<3",
+    "optax>=0.2.6,<0.3",
+    "orbax-checkpoint>=0.12,<0.13",
+    "rich>=13,<16",
+    "safetensors>=0.5,<1",
+    "tensorboard>=2.19,<3",
+    "tensorflow-cpu>=2.19,<3; sys_platform == 'linux' and platform_machine == 'x86_64'",
+    "tensorflow>=2.19,<3; sys_platform != 'linux' or platform_machine != 'x86_64'",
+    "tensorflow-datasets>=4.9.8,<5",
+    "tokenizers>=0.21,<1",
+    "transformers>=5,<6",
+]
+
+EXTRAS = {
+    "tpu": ["jax[tpu]>=0.9,<0.13"],
+    "cuda": ["jax[cuda13]>=0.9,<0.13"],
+    # torch runs the reference implementation that the tests compare with, and nothing else.
+    "test": [
+        "hypothesis>=6.100,<7",
+        "onnx>=1.17,<2",
+        "pytest>=8,<10",
+        "ruff>=0.12,<1",
+        "scipy>=1.13,<2",
+        "sentencepiece>=0.2,<1",
+        "torch==2.13.0",
+    ],
+}
+
+setup(
+    name="cotjax",
+    version="0.1.0",
+    description="Chain-of-thought distillation into T5 students with JAX and Flax",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["cotjax", "cotjax.*"]),
+    install_requires=CORE,
+    extras_require=EXTRAS,
+)

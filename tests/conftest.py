@@ -1,0 +1,43 @@
+"""Fixtures that several tests share. Eight virtual CPU devices stand in for a TPU or GPU host."""
+
+import os
+import shutil
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 8)
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder that holds setup.py."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of released rationales and fixtures that stands beside the repository."""
+    folder = Path(os.environ.get("COTJAX_SHARED", REPOSITORY.parent / "shared"))
+    if not (folder / "data" / "README.md").exists():
+        if os.environ.get("COTJAX_REQUIRE_SHARED"):
+            pytest.fail(f"{folder} is missing, and COTJAX_REQUIRE_SHARED forbids skipping")
+        pytest.skip(f"no shared data at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def titler_folder(tmp_path_factory) -> Path:
+    """A Hugging Face folder with real pretrained weights of Flan-T5-small's shape (77 M)."""
+    from tests.titler import make_titler_folder
+
+    folder = tmp_path_factory.mktemp("titler")
+    yield make_titler_folder(folder)
+    shutil.rmtree(folder)

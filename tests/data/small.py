@@ -1,0 +1,63 @@
+"""A table of targets small enough to draw."""
+
+import numpy as np
+
+from cotjax.data.ragged import Ragged
+from cotjax.data.steps import StepConfig
+from cotjax.data.tokens import TokenTable
+from cotjax.targets.orders import make_order
+from cotjax.targets.perturb import PERTURBATIONS, stable_hash
+
+EOS = 1
+CONNECTIVE = (9,)
+
+
+def small_table() -> TokenTable:
+    """Two questions: the first with two rationales, the second with one."""
+    return TokenTable(
+        inputs=Ragged.from_lists([[20, 21, EOS], [22, EOS]]),
+        labels=Ragged.from_lists([[5], [5], [6, 7]]),
+        rationales=Ragged.from_lists([[30, 31, 32], [33, 34], [40, 41, 42, 43]]),
+        key_words=Ragged.from_lists([[1], [0], [2, 0]]),
+        words=np.array([0, 0, 1, 0, 1, 0, 1, 1, 2], np.int32),
+        question=np.array([0, 0, 1], np.int32),
+        samples=np.array([0, 1, 0], np.int32),
+        id_hashes=np.array([stable_hash("a"), stable_hash("b")], np.uint64),
+    )
+
+
+def random_table(per_question: list[int], seed: int = 0, longest: int = 12) -> TokenTable:
+    """Questions with some targets each, of random lengths and tokens below 60."""
+    generator = np.random.default_rng(seed)
+
+    def texts(count: int, most: int) -> Ragged:
+        lengths = generator.integers(1, most + 1, count)
+        return Ragged.from_lists([generator.integers(10, 60, length) for length in lengths])
+
+    targets = sum(per_question)
+    inputs = texts(len(per_question), longest)
+    inputs.values[inputs.offsets[1:] - 1] = EOS
+    rationales = texts(targets, longest)
+    words = [np.arange(length) // 2 for length in rationales.lengths]
+    return TokenTable(
+        inputs=inputs,
+        labels=texts(targets, 3),
+        rationales=rationales,
+        key_words=Ragged.from_lists([[0]] * targets),
+        words=np.concatenate(words).astype(np.int32),
+        question=np.repeat(np.arange(len(per_question)), per_question).astype(np.int32),
+        samples=np.concatenate([np.arange(count) for count in per_question]).astype(np.int32),
+        id_hashes=np.array([stable_hash(str(q)) for q in range(len(per_question))], np.uint64),
+    )
+
+
+def step_config(order: str = "label_first", perturbation: str = "none", **fields) -> StepConfig:
+    """A StepConfig with a one-token connective."""
+    made = make_order(order)
+    fields = {"batch_size": 3, "target_length": 16} | fields
+    return StepConfig(
+        order=made,
+        connective=CONNECTIVE if made.uses_rationale else (),
+        perturbation=PERTURBATIONS[perturbation](),
+        **fields,
+    )

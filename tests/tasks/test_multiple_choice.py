@@ -1,0 +1,129 @@
+"""Choices are formatted in one line, and read back from what teachers and students write."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cotjax.errors import InputError
+from cotjax.tasks import Question, get_task
+from cotjax.tasks.base import LABEL_FORMATS
+
+BEAVER = ("british columbia", "body of water", "wooded area", "pay debts", "zoo")
+FISH = ("aquarium", "lake", "sea", "ocean", "pond")
+DUPLICATES = ("bus depot", "beach", "train station", "bridge", "bridge")
+NESTED = ("bank", "bank account", "a", "banker", "safe")
+
+CHOICES = st.lists(st.text(min_size=1, max_size=12).filter(str.strip), min_size=1, max_size=26).map(
+    tuple
+)
+
+
+def make_question(choices: tuple[str, ...], label: str | None = None) -> Question:
+    return Question("q", "Where to?", choices, label or choices[0], "test")
+
+
+def test_input_is_one_line_of_lettered_choices():
+    task = get_task("commonsense_qa", "letter")
+    question = Question("q", "Where\nto \t go?", ("go  home ", "(sea)"), "(sea)", "train")
+    assert task.format_input(question) == ("question: Where to go? choices: (A) go home (B) (sea)")
+
+
+@pytest.mark.parametrize(
+    ("label_format", "labels"),
+    [
+        ("letter", ["(A)", "(B)", "(C)"]),
+        ("text", ["bank", "ice cream", "bank"]),
+        ("letter_text", ["(A) bank", "(B) ice cream", "(C) bank"]),
+    ],
+)
+def test_label_formats(label_format, labels):
+    task = get_task("commonsense_qa", label_format)
+    question = make_question(("bank", "ice cream ", "bank"))
+    assert task.choice_labels(question) == labels
+    assert task.format_label(question, "ice cream ") == labels[1]
+
+
+@pytest.mark.parametrize(
+    ("choices", "text", "answer"),
+    [
+        # PaLM's own words after "So the answer is".
+        (BEAVER, " (c) wooded area.", "wooded area"),
+        (BEAVER, "So the answer is (c) wooded area.", "wooded area"),
+        (FISH, " either (a) aquarium or (e) pond.", "aquarium"),
+        (FISH, " one of these four.", None),
+        (("tree", "jar", "shop", "feild", "forest"), " (d) field.", "feild"),
+        (
+            ("monkey", "zoo", "x", "y", "french government"),
+            "French government",
+            "french government",
+        ),
+        (("trivial", "slight", "minor", "petty", "unimportant"), " (d) unimportant.", "petty"),
+        (DUPLICATES, " (e) bridge.", "bridge"),
+        # Students: letters of both cases, texts, both, with and without a rationale around.
+        (BEAVER, "(B)", "body of water"),
+        (BEAVER, "(B) body of water", "body of water"),
+        (BEAVER, "B", "body of water"),
+        (BEAVER, "b.", "body of water"),
+        (BEAVER, "zoo", "zoo"),
+        (BEAVER, "Zoo.", "zoo"),
+        (BEAVER, "They live in (a) forests. So the answer is (C)", "wooded area"),
+        (BEAVER, "The answer is not (a). So the answer is: (c)", "wooded area"),
+        (BEAVER, "(C) because (a) is far away and the answer is (b)", "wooded area"),
+        (BEAVER, "Beavers cut trees. The answer is wooded area.", "wooded area"),
+        (BEAVER, "the answer is D", "pay debts"),
+        (BEAVER, "(f) something else, or (e)", "zoo"),
+        # Texts that begin other texts, and a text that is a letter.
+        (NESTED, "bank account", "bank account"),
+        (NESTED, "bank account.", "bank account"),
+        (NESTED, "bank, of course", "bank"),
+        (NESTED, "banking", None),
+        (NESTED, "A", "a"),
+        # Nothing to read.
+        (BEAVER, "", None),
+        (BEAVER, "the answer is", None),
+        (BEAVER, "I do not know", None),
+        (BEAVER, "zoology", None),
+        (BEAVER, "(f)", None),
+    ],
+)
+@pytest.mark.parametrize("label_format", LABEL_FORMATS)
+def test_parse(choices, text, answer, label_format):
+    task = get_task("commonsense_qa", label_format)
+    assert task.parse(text, make_question(choices)) == answer
+
+
+@given(CHOICES, st.data(), st.sampled_from(LABEL_FORMATS))
+def test_a_formatted_label_is_parsed_as_itself(choices, data, label_format):
+    label = data.draw(st.sampled_from(choices))
+    task = get_task("commonsense_qa", label_format)
+    question = make_question(choices, label)
+    formatted = task.format_label(question, label)
+    assert "\n" not in formatted
+    assert task.is_right(task.parse(formatted, question), question)
+
+
+@given(CHOICES, st.text(max_size=60), st.sampled_from(LABEL_FORMATS))
+def test_any_text_gives_a_choice_or_nothing(choices, text, label_format):
+    answer = get_task("commonsense_qa", label_format).parse(text, make_question(choices))
+    assert answer is None or answer in choices
+
+
+def test_answers_are_judged_by_their_text():
+    task = get_task("commonsense_qa", "letter")
+    question = make_question(DUPLICATES, "bridge")
+    assert task.is_right(task.parse("(D)", question), question)
+    assert task.is_right(task.parse("(E)", question), question)
+    assert not task.is_right(task.parse("(A)", question), question)
+    assert not task.is_right(None, question)
+
+
+def test_mistakes_are_named():
+    task = get_task("commonsense_qa", "letter")
+    with pytest.raises(InputError, match="'q': 'moon' is not among its choices"):
+        task.format_label(make_question(BEAVER), "moon")
+    with pytest.raises(InputError, match="'q': 27 choices, but only 26 letters"):
+        task.format_input(make_question(tuple(map(str, range(27)))))
+    with pytest.raises(InputError, match="'q': label 'moon' is not among its choices"):
+        make_question(BEAVER, "moon")
+    with pytest.raises(InputError, match="'q': one of its choices is empty"):
+        make_question(("zoo", " "))

@@ -1,0 +1,152 @@
+"""FLOPs against XLA's own count, and rates against a clock that the test turns."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from cotjax.models.t5 import PRESETS, T5, T5Config
+from cotjax.training import throughput
+from cotjax.training.throughput import Throughput, Work, forward_flops, peak_flops, train_flops
+from tests.training.batches import packed_batch
+
+SMALL = T5Config(
+    vocab_size=512,
+    d_model=128,
+    d_kv=32,
+    d_ff=256,
+    num_layers=2,
+    num_decoder_layers=3,
+    num_heads=6,
+    gated=True,
+    tied=False,
+    scale_decoder_outputs=False,
+)
+SECONDS = 2.0
+
+
+def _full_batch(rows: int, encoder: int, decoder: int) -> dict[str, np.ndarray]:
+    """One segment a row, no padding."""
+    ones = {"encoder": np.ones((rows, encoder), np.int32), "decoder": np.ones((rows, decoder), int)}
+    return {
+        "encoder_tokens": ones["encoder"],
+        "encoder_segments": ones["encoder"],
+        "decoder_inputs": ones["decoder"],
+        "decoder_segments": ones["decoder"],
+        "decoder_kinds": ones["decoder"],
+        "loss_weights": ones["decoder"].astype(np.float32),
+        "segment_source": np.ones((rows, 1), np.int32),
+    }
+
+
+@pytest.mark.parametrize("gated", [True, False])
+def test_forward_flops_are_those_that_xla_counts(gated):
+    config = dataclasses.replace(SMALL, gated=gated, tied=not gated)
+    batch = _full_batch(rows=4, encoder=160, decoder=96)
+    params = jax.eval_shape(T5(config).init, jax.random.key(0), batch)
+    compiled = jax.jit(T5(config).apply).lower(params, batch).compile()
+    counted = compiled.cost_analysis()["flops"]
+    formula = forward_flops(config, Work.of(batch))
+    # XLA counts norms, softmax and activations too.
+    assert 0.96 * counted < formula < counted
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [("t5-v1_1-small", 110), ("t5-v1_1-base", 438), ("t5-v1_1-large", 1504), ("t5-v1_1-xl", 5472)],
+)
+def test_training_gigaflops_of_the_released_sizes(preset, expected):
+    """Per example of 512 and 128 tokens; worked out apart from this code."""
+    work = Work.of(_full_batch(1, 512, 128))
+    assert train_flops(PRESETS[preset], work) / 1e9 == pytest.approx(expected, abs=0.5)
+
+
+def test_work_of_a_drawn_batch():
+    batch = {
+        "encoder_segments": np.array([[1, 1, 1, 2, 2, 0], [1, 1, 0, 0, 0, 0]]),
+        "decoder_segments": np.array([[1, 1, 2, 3, 3, 3], [1, 0, 0, 0, 0, 0]]),
+        "decoder_kinds": np.array([[1, 5, 1, 4, 1, 5], [1, 0, 0, 0, 0, 0]]),
+        "loss_weights": np.array([[1, 1, 1, 0, 1, 1], [1, 0, 0, 0, 0, 0]]),
+        "segment_source": np.array([[1, 2, 2], [1, 0, 0]]),
+    }
+    assert Work.of(batch) == Work(
+        examples=4,
+        supervised=6,
+        encoder=3 + 2 + 2,
+        decoder=2 + 1 + 3 + 1,
+        encoder_squares=9 + 4 + 4,
+        decoder_squares=4 + 1 + 9 + 1,
+        products=2 * 3 + 1 * 2 + 3 * 2 + 1 * 2,
+    )
+
+
+def test_work_adds():
+    first, second = packed_batch(0), packed_batch(1)
+    both = {name: np.concatenate([first[name], second[name]]) for name in first}
+    assert Work.of(first) + Work.of(second) == Work.of(both)
+
+
+def test_empty_batch_is_no_work():
+    batch = jax.tree.map(np.zeros_like, packed_batch(0))
+    assert Work.of(batch) == Work()
+
+
+def test_rates_since_the_last_report(monkeypatch):
+    monkeypatch.setattr(throughput, "_measured_cpu_peak", lambda: 1e9)
+    now = [10.0]
+    meter = Throughput(SMALL, jax.devices(), clock=lambda: now[0])
+    work = Work.of(packed_batch(0))
+    now[0] += 100
+    meter.add(work)
+    meter.restart()  # as after a compilation
+    for _ in range(3):
+        meter.add(work)
+    now[0] += SECONDS
+    assert meter.report() == pytest.approx(
+        {
+            "examples_per_second": 3 * work.examples / SECONDS,
+            "supervised_tokens_per_second": 3 * work.supervised / SECONDS,
+            "tokens_per_second": 3 * (work.encoder + work.decoder) / SECONDS,
+            "mfu": 3 * train_flops(SMALL, work) / SECONDS / 1e9,
+        }
+    )
+    now[0] += SECONDS
+    assert meter.report()["examples_per_second"] == 0
+
+
+@dataclasses.dataclass
+class _Device:
+    device_kind: str
+    platform: str = "tpu"
+    process_index: int = 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "tera"),
+    [
+        ("TPU v4", 275),
+        ("TPU v5 lite", 197),
+        ("TPU v5", 459),
+        ("TPU v5p", 459),
+        ("TPU v6 lite", 918),
+        ("NVIDIA A100-SXM4-80GB", 312),
+        ("NVIDIA H100 80GB HBM3", 989),
+        ("NVIDIA H100 PCIe", 756),
+    ],
+)
+def test_peak_of_several_devices(kind, tera):
+    assert peak_flops([_Device(kind)] * 4) == 4 * tera * 1e12
+
+
+def test_unknown_device_has_no_utilisation():
+    meter = Throughput(SMALL, [_Device("TPU v99")])
+    assert "mfu" not in meter.report()
+
+
+def test_cpu_peak_is_measured_once_for_the_devices_of_a_host():
+    throughput._measured_cpu_peak.cache_clear()
+    peak = peak_flops(jax.devices())
+    assert 1e9 < peak < 1e14
+    assert peak_flops(jax.devices()[:1]) == peak  # the same measurement
+    assert throughput._measured_cpu_peak.cache_info().misses == 1
