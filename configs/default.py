@@ -48,8 +48,8 @@ def get_config():
     data.perturbation.fraction = 0.5  # of the units that mask replaces
     data.perturbation.mask_token = "<unk>"  # what mask writes: a token of the vocabulary
     data.perturbation.redraw = "epoch"  # epoch: fresh draws every epoch; run: the same draws
-    data.input_length = 512  # tokens of a question at most; what is cut is counted
-    data.target_length = 256  # tokens of a target at most; the rationale is cut, never the label
+    data.input_length = 64  # tokens of a question at most; what is cut is counted
+    data.target_length = 64  # tokens of a target at most; the rationale is cut, never the label
     data.batch_size = 32  # targets an optimiser step
     data.targets_per_question = 1  # rationales of a question that share a step and its encoder pass
     data.packing = True  # several targets a row; False: one target a row

@@ -26,6 +26,7 @@ class Checkpoints:
         self.folder = Path(folder).absolute()
         if read_only and not self.folder.is_dir():
             raise InputError(f"{self.folder}: no such folder of checkpoints")
+        self._read_only = read_only
         self._manager = ocp.CheckpointManager(self.folder, options=_options(keep_latest, read_only))
 
     def save(
@@ -42,6 +43,8 @@ class Checkpoints:
         The best has the highest `metric`; a step without one, or with NaN, is never better than
         another. `meta` must be plain JSON.
         """
+        if self._read_only:
+            raise ValueError(f"{self.folder} was opened for reading only")
         json.dumps(meta, allow_nan=False)  # fails now, not half-way through in another thread
         if step not in self._manager.all_steps():
             items = ocp.args.Composite(
@@ -110,28 +113,27 @@ class Checkpoints:
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
         except (ValueError, KeyError, FileNotFoundError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = str(error).strip().splitlines()[0].rstrip(":")
             raise InputError(
                 f"{self.folder / str(step)}: does not fit this config, or is damaged: {reason}"
             ) from error
 
 
 def _options(keep_latest: int, read_only: bool) -> ocp.CheckpointManagerOptions:
-    if read_only:
-        return ocp.CheckpointManagerOptions(
-            best_fn=_metric, read_only=True, create=False, save_interval_steps=0
-        )
-    keep = preservation_policy.AnyPreservationPolicy(
-        [
-            preservation_policy.LatestN(keep_latest),
-            preservation_policy.BestN(
-                get_metric_fn=_metric, n=1, keep_checkpoints_without_metrics=False
-            ),
-        ]
+    """How Orbax keeps house.
+
+    A checkpoint without a metric is kept while it is among the latest. `best_fn` says the same as
+    the policy: without it Orbax's best step would be the latest.
+    """
+    best = preservation_policy.BestN(
+        get_metric_fn=_metric, n=1, keep_checkpoints_without_metrics=False
     )
-    # best_fn as well: without it Orbax's best step would be the latest.
+    latest = preservation_policy.LatestN(keep_latest)
     return ocp.CheckpointManagerOptions(
-        best_fn=_metric, preservation_policy=keep, cleanup_tmp_directories=True
+        best_fn=_metric,
+        preservation_policy=preservation_policy.AnyPreservationPolicy([latest, best]),
+        create=not read_only,
+        cleanup_tmp_directories=not read_only,
     )
 
 

@@ -8,7 +8,7 @@ import sys
 import textwrap
 
 
-def run_processes(count: int, program: str, *arguments: str) -> list[dict]:
+def run_processes(count: int, program: str, *arguments: str) -> list:
     """The JSON that each of `count` processes prints on its last line; each has two CPU devices."""
     with socket.socket() as free:
         free.bind(("localhost", 0))

@@ -130,14 +130,14 @@ def choose_row_counts(needed: Sequence[int], most: int, multiple: int) -> tuple[
     """At most four row counts for the steps of a run, each a multiple of what the mesh divides.
 
     Args:
-      needed: Rows that some steps of the run need, the short last one of an epoch among them.
+      needed: Rows that some full steps of the run need.
       most: Rows that any step could need.
       multiple: Of which every count must be a multiple.
 
     Returns:
       Rising counts. One is left out where the next saves less than a tenth by it.
     """
-    wanted = [*np.quantile(needed, [0.0, 0.5, 1.0]), most]
+    wanted = [*np.quantile(needed, [0.25, 0.75, 1.0]), most]
     counts: list[int] = []
     for rows in reversed([math.ceil(rows / multiple) * multiple for rows in wanted]):
         if not counts or rows < 0.9 * counts[0]:

@@ -196,8 +196,8 @@ class Steps:
         )
 
     def _choose_row_counts(self) -> tuple[int, ...]:
-        surveyed = {*range(min(SURVEYED_STEPS, self.per_epoch)), self.per_epoch - 1}
-        needed = [self[step].layout.rows for step in sorted(surveyed)]
+        full = max(self.table.num_targets // self.config.batch_size, 1)
+        needed = [self[step].layout.rows for step in range(min(SURVEYED_STEPS, full))]
         most = min(self.config.batch_size, self.table.num_targets)
         return choose_row_counts(needed, most, self.config.row_multiple)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def tokenize(examples: Examples, tokenizer: Tokenizer, cache: Path | None = None
     if file.exists():
         try:
             return _load(file)
-        except (OSError, ValueError, KeyError):  # damaged by a full disk or a killed writer
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # damaged: made anew
             file.unlink()
     table = _tokenize(examples, tokenizer)
     _save(table, file)

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import jax
 import numpy as np
@@ -94,6 +94,8 @@ def advancing(
 ) -> Iterator[Callable[[int], None]]:
     """Shows a line of `progress`, if there is one, while `total` examples are worked on.
 
+    A progress that isn't shown yet is shown for as long.
+
     Yields:
       A function that takes how many more are done.
     """
@@ -101,9 +103,8 @@ def advancing(
         yield lambda done: None
         return
     line = progress.add_task(description, total=total, rate="")
-    try:
+    with nullcontext() if progress.live.is_started else progress:
         yield lambda done: progress.advance(line, done)
-    finally:
         progress.remove_task(line)
 
 

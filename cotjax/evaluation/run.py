@@ -71,7 +71,7 @@ def evaluate_checkpoint(
     split: str,
     questions: Path | None = None,
     progress: Progress | None = None,
-) -> tuple[dict[str, float], Path]:
+) -> tuple[dict[str, float], int, Path]:
     """Evaluates a checkpoint of a run on all questions of a split.
 
     Args:
@@ -82,7 +82,7 @@ def evaluate_checkpoint(
       progress: Shows how far it is.
 
     Returns:
-      The summary, and the file of predictions.
+      The summary, the checkpoint's step, and the file of predictions.
 
     Raises:
       InputError: if workdir, checkpoint or questions are missing or damaged.
@@ -110,7 +110,7 @@ def evaluate_checkpoint(
         folder=folder,
         progress=progress,
     )
-    return summary, folder / f"{split}-{step}.jsonl"
+    return summary, step, folder / f"{split}-{step}.jsonl"
 
 
 def fixed_subset(questions: Sequence[Question], count: int | None) -> Sequence[Question]:

@@ -10,16 +10,18 @@ from jax.sharding import Mesh
 from ml_collections.config_dict import ConfigDict
 from rich.progress import Progress
 
+from cotjax import config as configs
 from cotjax.checkpoints import Checkpoints
 from cotjax.data.tokenizer import Tokenizer, load_tokenizer
 from cotjax.decoding.generate import greedy
 from cotjax.errors import InputError
 from cotjax.evaluation.batching import advancing, group, to_devices, to_host
 from cotjax.json_files import read_json
-from cotjax.mesh import leaf_shardings, make_mesh
+from cotjax.mesh import initialize_distributed, leaf_shardings, make_mesh
 from cotjax.models.hf import (
     abstract_params,
     check_tokenizer,
+    export,
     load_params,
     read_config,
     resolve,
@@ -101,8 +103,19 @@ def load_pretrained_student(
     return Student(config, load_params(folder, config, mesh), tokenizer, mesh)
 
 
+def export_checkpoint(workdir: Path, checkpoint: str, output: Path) -> int:
+    """Writes a checkpoint of a run as a Hugging Face folder; returns its step."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"{output}: exists already; choose another folder or empty it")
+    config = configs.from_workdir(workdir)
+    student, step = load_student(workdir, checkpoint, default_mesh(config))
+    export(output, student.params, student.config, Path(workdir) / "tokenizer")
+    return step
+
+
 def default_mesh(config: ConfigDict | None = None) -> Mesh:
     """The mesh of a run's config where it fits the devices here, else one that splits the data."""
+    initialize_distributed()
     if config is not None:
         try:
             return make_mesh(config.mesh.to_dict())

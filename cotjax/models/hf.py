@@ -58,7 +58,7 @@ def read_config(folder: Path, **overrides: Any) -> T5Config:
     Untied is decided by the weights, because transformers 5 writes every T5 as tied.
     """
     path = Path(folder) / "config.json"
-    values = _read_json(path)
+    values = {name: value for name, value in _read_json(path).items() if value is not None}
     if values.get("model_type") != "t5":
         raise InputError(f"{path}: model_type is {values.get('model_type')!r}, only 't5' is read")
     projection = values.get("feed_forward_proj", "relu")
@@ -75,13 +75,11 @@ def _checked_fields(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """The fields of T5Config among the values of a config.json, but not how to compute."""
     fields = {}
     for field in dataclasses.fields(T5Config):
-        value = values.get(field.name)
         if field.name in ("dtype", "remat", "scan_layers"):
             continue
-        if value is None and field.default is dataclasses.MISSING:
+        value = values.get(field.name, field.default)
+        if value is dataclasses.MISSING:
             raise InputError(f"{path}: {field.name} is missing")
-        if value is None:
-            continue
         if not isinstance(value, (int, float) if field.type is float else field.type):
             raise InputError(
                 f"{path}: {field.name} is {value!r}, not of type {field.type.__name__}"

@@ -1,1 +1,1 @@
-"""Several runs, compared."""
+"""Studies: several runs of one base config that differ in what is compared, and their report."""

@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec as P
 from cotjax.errors import InputError
 from cotjax.mesh import BATCH_AXES, batch_sharding, leaf_shardings
 from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
-from cotjax.training.losses import Batch, kind_sums, segment_sums, token_nll
+from cotjax.training.losses import Batch, is_first_choice, kind_sums, segment_sums, token_nll
 from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig, make_optimizer, make_schedule
 
 Params = Any
@@ -31,6 +31,7 @@ class TrainState:
     opt_state: Any
 
 
+@functools.cache
 def abstract_state(config: T5Config, optimizer: OptimizerConfig, mesh: Mesh) -> TrainState:
     """Shapes, dtypes and shardings of a state, as ShapeDtypeStructs: what a restore needs."""
     shapes = jax.eval_shape(functools.partial(_new_state, config, optimizer), 0)
@@ -54,13 +55,27 @@ def init_state(
     `params` are random by the seed, or those given, which then belong to the state: the first step
     donates their buffers.
     """
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, optimizer, mesh))
     if params is None:
-        create = functools.partial(_new_state, config, optimizer)
-        return jax.jit(create, out_shardings=shardings)(seed)
-    params = jax.device_put(params, shardings.params)
+        return _compiled_init(config, optimizer, mesh)(seed)
+    params = jax.device_put(params, _shardings(config, optimizer, mesh).params)
+    return _compiled_adoption(config, optimizer, mesh)(params)
+
+
+# Compiled once for all runs of a process.
+@functools.cache
+def _compiled_init(config: T5Config, optimizer: OptimizerConfig, mesh: Mesh) -> Callable:
+    create = functools.partial(_new_state, config, optimizer)
+    return jax.jit(create, out_shardings=_shardings(config, optimizer, mesh))
+
+
+@functools.cache
+def _compiled_adoption(config: T5Config, optimizer: OptimizerConfig, mesh: Mesh) -> Callable:
     create = functools.partial(_state_of, optimizer)
-    return jax.jit(create, out_shardings=shardings, donate_argnums=0)(params)
+    return jax.jit(create, out_shardings=_shardings(config, optimizer, mesh), donate_argnums=0)
+
+
+def _shardings(config: T5Config, optimizer: OptimizerConfig, mesh: Mesh) -> TrainState:
+    return jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, optimizer, mesh))
 
 
 def _new_state(config: T5Config, optimizer: OptimizerConfig, seed: int) -> TrainState:
@@ -92,7 +107,7 @@ def train_step(
     """
     learning_rate = make_schedule(schedule, optimizer.learning_rate)
     loss = functools.partial(_loss, config, label_smoothing, z_loss)
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, optimizer, mesh))
+    shardings = _shardings(config, optimizer, mesh)
     whole = NamedSharding(mesh, P())
 
     def gradients_of(params: Params, batch: Batch, key: jax.Array) -> tuple[Params, Metrics]:
@@ -131,15 +146,11 @@ def _loss(
     logits = T5(config).apply(
         {"params": params}, batch, deterministic=config.dropout_rate == 0, rngs={"dropout": key}
     )
-    objective, nll = token_nll(
-        logits, batch["decoder_targets"], label_smoothing=label_smoothing, z_loss=z_loss
-    )
+    targets = batch["decoder_targets"]
+    objective, nll = token_nll(logits, targets, label_smoothing=label_smoothing, z_loss=z_loss)
+    right = is_first_choice(logits, targets)
     loss = jnp.sum(batch["loss_weights"] * objective)
-    return loss, {"loss": loss, **kind_sums(batch, nll, _right(logits, batch))}
-
-
-def _right(logits: jax.Array, batch: Batch) -> jax.Array:
-    return jnp.argmax(logits, axis=-1) == batch["decoder_targets"]
+    return loss, {"loss": loss, **kind_sums(batch, nll, right)}
 
 
 def _accumulate(
@@ -189,7 +200,7 @@ def eval_step(config: T5Config, mesh: Mesh) -> Callable[[Params, Batch], Metrics
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
             logits = T5(config).apply({"params": params}, batch)
             _, nll = token_nll(logits, batch["decoder_targets"])
-            return segment_sums(batch, nll, _right(logits, batch))
+            return segment_sums(batch, nll, is_first_choice(logits, batch["decoder_targets"]))
 
     return jax.jit(
         step,

@@ -74,7 +74,7 @@ def test_a_packed_step_is_as_drawn():
 
 
 def test_row_counts_are_few_and_divisible():
-    assert choose_row_counts([9, 10, 11, 3], most=32, multiple=8) == (8, 16, 32)
+    assert choose_row_counts([9, 10, 11, 19], most=32, multiple=8) == (16, 24, 32)
     assert choose_row_counts([32] * 5, most=32, multiple=4) == (32,)
     assert choose_row_counts([11, 11, 11, 11], most=12, multiple=1) == (12,)
 

@@ -1,3 +1,5 @@
+"""The model against transformers, and against itself computed in other ways."""
+
 import dataclasses
 import functools
 
@@ -10,11 +12,17 @@ from transformers.models.t5.modeling_t5 import T5Attention
 
 from cotjax.errors import InputError
 from cotjax.mesh import leaf_shardings, make_mesh
+from cotjax.models import hf
 from cotjax.models.attention import relative_buckets
 from cotjax.models.t5 import LOGICAL_AXES, PRESETS, T5, T5Config, empty_cache
 from tests.models.reference import SIZES, convert, make_reference, ragged
 
-TINY = T5Config(**SIZES, gated=True, tied=False, scale_decoder_outputs=False)
+TINY = T5Config(
+    **SIZES | {"num_layers": 1, "num_decoder_layers": 2},
+    gated=True,
+    tied=False,
+    scale_decoder_outputs=False,
+)
 TINY64 = dataclasses.replace(TINY, dtype="float64")
 
 
@@ -24,8 +32,16 @@ def float64():
         yield
 
 
-def init(config: T5Config) -> dict:
-    return jax.jit(T5(config).init)(jax.random.key(0), as_batch(*ragged(0, [2]), [[2]]))["params"]
+def make_params(config: T5Config) -> dict:
+    """Random parameters of a size that keeps states near 1; drawn by numpy, to compile nothing."""
+    shapes = jax.eval_shape(T5(config).init, jax.random.key(0), as_batch([[2]], [[1]], [[2]]))
+    rng = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        scale = leaf.shape[-2] ** -0.5 if path[-1].key == "kernel" else 1
+        return (rng.normal(size=leaf.shape) * scale).astype(leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(draw, shapes["params"])
 
 
 def as_batch(encoder_tokens, encoder_segments, decoder_inputs, decoder_segments=None, source=None):
@@ -103,24 +119,21 @@ def test_relative_buckets_equal_transformers(bidirectional, num_buckets, max_dis
 
 
 @pytest.mark.slow
-def test_real_weights_equal_transformers(titler_folder, shared):
-    from transformers import T5ForConditionalGeneration
-
-    from cotjax.models import hf
-
-    del T5ForConditionalGeneration
+def test_real_weights_give_the_recorded_states_and_logits(titler_folder, shared):
     config = hf.read_config(titler_folder)
     params = hf.load_params(titler_folder, config, make_mesh({}, jax.devices()[:1]))
     fixture = np.load(shared / "fixtures" / "titler_parity.npz")
+    encode = jax.jit(functools.partial(T5(config).apply, method=T5.encode))
     for number in range(2):
         tokens = fixture[f"input_ids{number}"]
-        written = fixture[f"greedy{number}"]
-        inputs = np.concatenate([[[0]], written[:, :-1]], axis=1)
-        batch = as_batch(tokens, np.ones_like(tokens), inputs)
+        states = encode({"params": params}, tokens, np.ones_like(tokens))
+        batch = as_batch(tokens, np.ones_like(tokens), fixture[f"greedy{number}"])
         logits = logits_of(config, params, batch)
-        np.testing.assert_allclose(
-            logits[:, :4], fixture[f"logits{number}_first4"], rtol=0, atol=2e-4
-        )
+        close = functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-4)
+        close(states, fixture[f"enc{number}"])
+        close(logits[:, :4], fixture[f"logits{number}_first4"])
+        close(logits.max(-1), fixture[f"logits{number}_max"])
+        close(np.logaddexp.reduce(logits, -1), fixture[f"logits{number}_lse"])
         np.testing.assert_array_equal(logits.argmax(-1), fixture[f"logits{number}_argmax"])
 
 
@@ -128,39 +141,47 @@ def test_real_weights_equal_transformers(titler_folder, shared):
 
 
 def test_packed_rows_equal_separate_rows(float64):
-    params = init(TINY64)
-    a, b = [5, 6, 7, 8, 9], [10, 11, 12]
-    #                 a's target     b's target         a's second target
-    inputs = [[0, 20, 21, 22, 0, 23, 24, 0, 25, 0, 0, 0]]
-    decoder = [[1, 1, 1, 1, 2, 2, 2, 3, 3, 0, 0, 0]]
-    packed = as_batch(
-        [a + b + [0, 0]], [[1, 1, 1, 1, 1, 2, 2, 2, 0, 0]], inputs, decoder, [[1, 2, 1, 0]]
+    params = make_params(TINY64)
+    #           a              b
+    tokens = [[5, 6, 7, 8, 9, 10, 11, 12, 0, 0]]
+    encoder = [[1, 1, 1, 1, 1, 2, 2, 2, 0, 0]]
+    #          a's target     b's target  a's second target
+    inputs = [[0, 20, 21, 22, 0, 23, 24, 0, 25, 0]]
+    decoder = [[1, 1, 1, 1, 2, 2, 2, 3, 3, 0]]
+    packed = as_batch(tokens, encoder, inputs, decoder, [[1, 2, 1]])
+    separate = as_batch(
+        [[5, 6, 7, 8, 9], [10, 11, 12, 0, 0], [5, 6, 7, 8, 9]],
+        [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1]],
+        [[0, 20, 21, 22], [0, 23, 24, 0], [0, 25, 0, 0]],
+        [[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 0]],
     )
-    logits = logits_of(TINY64, params, packed)[0]
-    for question, first, end in ((a, 0, 4), (b, 4, 7), (a, 7, 9)):
-        alone = as_batch([question], [[1] * len(question)], [inputs[0][first:end]])
-        expected = logits_of(TINY64, params, alone)[0]
-        np.testing.assert_allclose(logits[first:end], expected, rtol=0, atol=1e-9)
+    expected = logits_of(TINY64, params, separate)[separate["decoder_segments"] > 0]
+    found = logits_of(TINY64, params, packed)[packed["decoder_segments"] > 0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
 def test_targets_that_share_an_encoder_segment_equal_separate_passes(float64):
-    params = init(TINY64)
-    question = [5, 6, 7, 8]
-    targets = [[0, 20, 21], [0, 22], [0, 23, 24, 25]]
-    segments = [[n for n, target in enumerate(targets, 1) for _ in target]]
-    inputs = [sum(targets, [])]
-    shared = as_batch([question], [[1] * 4], inputs, segments, [[1, 1, 1]])
-    separate = [
-        logits_of(TINY64, params, as_batch([question], [[1] * 4], [target]))[0]
-        for target in targets
-    ]
-    np.testing.assert_allclose(
-        logits_of(TINY64, params, shared)[0], np.concatenate(separate), rtol=0, atol=1e-9
+    params = make_params(TINY64)
+    shared = as_batch(
+        [[5, 6, 7, 8]],
+        [[1, 1, 1, 1]],
+        [[0, 20, 21, 0, 22, 0, 23, 24, 25]],
+        [[1, 1, 1, 2, 2, 3, 3, 3, 3]],
+        [[1, 1, 1]],
     )
+    found = logits_of(TINY64, params, shared)[0]
+    for inputs, first, end in (
+        ([0, 20, 21, 0], 0, 3),
+        ([0, 22, 0, 0], 3, 5),
+        ([0, 23, 24, 25], 5, 9),
+    ):
+        alone = as_batch([[5, 6, 7, 8]], [[1, 1, 1, 1]], [inputs])
+        expected = logits_of(TINY64, params, alone)[0, : end - first]
+        np.testing.assert_allclose(found[first:end], expected, rtol=0, atol=1e-9)
 
 
 def test_empty_rows_are_finite_and_change_nothing():
-    params = init(TINY)
+    params = make_params(TINY)
     batch = packed_batch()
     empty = {name: np.concatenate([x, np.zeros_like(x)]) for name, x in batch.items()}
 
@@ -181,53 +202,54 @@ def test_empty_rows_are_finite_and_change_nothing():
 # Ways to compute the same --------------------------------------------------------------------
 
 
-def loss_and_gradients(config: T5Config, params: dict):
-    """With dropout, whose masks must not depend on how the layers are run."""
+@functools.cache
+def loss_and_gradients(dropout: bool, **changes):
+    model = T5(dataclasses.replace(TINY64, **changes))
 
     def loss(params):
         key = {"dropout": jax.random.key(7)}
         return jnp.sum(
-            jnp.cos(T5(config).apply({"params": params}, packed_batch(), False, rngs=key))
+            jnp.cos(model.apply({"params": params}, packed_batch(), not dropout, rngs=key))
         )
 
-    return jax.jit(jax.value_and_grad(loss))(params)
+    return jax.jit(jax.value_and_grad(loss))(make_params(TINY64))
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("dropout", "changes"),
     [
-        {"scan_layers": True},
-        {"remat": "full"},
-        {"remat": "dots"},
-        {"scan_layers": True, "remat": "full"},
+        (False, {"scan_layers": True}),
+        (False, {"remat": "full"}),
+        (False, {"remat": "dots"}),
+        (True, {"scan_layers": True, "remat": "full"}),
     ],
     ids=str,
 )
-def test_scan_and_remat_give_the_same_gradients(float64, changes):
-    params = init(TINY64)
-    expected = loss_and_gradients(TINY64, params)
-    found = loss_and_gradients(dataclasses.replace(TINY64, **changes), params)
+def test_scan_and_remat_give_the_same_gradients(float64, dropout, changes):
+    expected = loss_and_gradients(dropout)
+    found = loss_and_gradients(dropout, **changes)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9), found, expected)
 
 
 def test_remat_remembers_less():
-    params = init(TINY)
+    def remembered(remat: str) -> int:
+        model = T5(dataclasses.replace(TINY, remat=remat, scan_layers=True))
 
-    def saved(remat: str) -> int:
-        config = dataclasses.replace(TINY, remat=remat, scan_layers=True)
-        loss = functools.partial(
-            lambda config, p: T5(config).apply({"params": p}, packed_batch()).sum(), config
-        )
-        _, pullback = jax.vjp(loss, params)
-        return sum(leaf.size for leaf in jax.tree.leaves(pullback))
+        def forward(params):
+            return model.apply({"params": params}, packed_batch())
 
-    assert saved("full") < saved("dots") < saved("none")
+        def residuals(params):
+            return jax.tree.leaves(jax.vjp(forward, params)[1])
+
+        return sum(leaf.size for leaf in jax.eval_shape(residuals, make_params(TINY)))
+
+    assert remembered("full") < remembered("dots") < remembered("none")
 
 
 @pytest.mark.parametrize("scan_layers", [False, True])
 def test_cached_decoding_equals_uncached(float64, scan_layers):
     config = dataclasses.replace(TINY64, scan_layers=scan_layers)
-    variables = {"params": init(config)}
+    variables = {"params": make_params(config)}
     tokens, segments = ragged(1, [9, 4])
     inputs, _ = ragged(2, [40, 40])
     expected = logits_of(config, variables["params"], as_batch(tokens, segments, inputs))
@@ -241,7 +263,7 @@ def test_cached_decoding_equals_uncached(float64, scan_layers):
 
 
 def test_sharded_logits_equal_those_of_one_device():
-    params = init(TINY)
+    params = make_params(TINY)
     batch = {name: np.tile(x, (2, 1)) for name, x in packed_batch().items()}
     mesh = make_mesh({"data": 2, "fsdp": 2, "tensor": 2})
     placed = jax.device_put(params, leaf_shardings(params, mesh, LOGICAL_AXES))
@@ -255,7 +277,7 @@ def test_sharded_logits_equal_those_of_one_device():
 
 def test_bfloat16_keeps_parameters_and_logits_in_float32():
     config = dataclasses.replace(TINY, dtype="bfloat16")
-    params = init(config)
+    params = make_params(config)
     found = logits_of(config, params, packed_batch())
     assert found.dtype == np.float32
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype("float32")}
@@ -273,17 +295,16 @@ def test_float16_and_unknown_choices_are_refused():
 
 
 def test_dropout_is_off_by_default_and_keyed_when_on():
-    variables = {"params": init(TINY)}
+    params, model = make_params(TINY), T5(dataclasses.replace(TINY, scan_layers=True))
 
-    def logits(seed, deterministic):
+    @jax.jit
+    def dropped(seed):
         key = {"dropout": jax.random.key(seed)}
-        return np.asarray(T5(TINY).apply(variables, packed_batch(), deterministic, rngs=key))
+        return model.apply({"params": params}, packed_batch(), False, rngs=key)
 
-    still = np.asarray(T5(TINY).apply(variables, packed_batch()))
-    np.testing.assert_array_equal(logits(1, True), still)
-    np.testing.assert_array_equal(logits(1, False), logits(1, False))
-    assert np.abs(logits(1, False) - logits(2, False)).max() > 0.01
-    assert np.abs(logits(1, False) - still).max() > 0.01
+    np.testing.assert_array_equal(dropped(1), dropped(1))
+    assert np.abs(dropped(1) - dropped(2)).max() > 0.01
+    assert np.abs(dropped(1) - logits_of(TINY, params, packed_batch())).max() > 0.01
 
 
 # Shapes --------------------------------------------------------------------------------------
@@ -318,9 +339,10 @@ def test_flan_presets_are_those_of_v1_1():
 @pytest.mark.parametrize("gated", [False, True])
 def test_parameters_are_stacked_and_start_as_in_transformers(gated):
     config = dataclasses.replace(
-        TINY, gated=gated, tied=not gated, d_model=64, d_kv=16, d_ff=96, vocab_size=500
+        TINY, gated=gated, tied=not gated, d_model=64, d_kv=16, d_ff=96, num_layers=3
     )
-    params = init(config)
+    shape = as_batch([[2]], [[1]], [[2]])
+    params = jax.jit(T5(config).init)(jax.random.key(0), shape)["params"]
     stddev = {"query": (64 * 16) ** -0.5, "out": 64**-0.5, "wo": 96**-0.5, "shared": 1.0}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         names = [key.key for key in path]
@@ -331,12 +353,12 @@ def test_parameters_are_stacked_and_start_as_in_transformers(gated):
             # Five standard errors of a standard deviation of this many draws.
             assert abs(np.std(leaf) / expected - 1) < 5 * (2 * leaf.size) ** -0.5, names
         if "layers" in names:
-            assert len(leaf) == (3 if names[0] == "decoder" else 2)
-            assert names[-1] == "scale" or not np.array_equal(leaf[0], leaf[1])
+            assert len(leaf) == (2 if names[0] == "decoder" else 3)
+            assert names[-1] == "scale" or not np.array_equal(leaf[0], leaf[-1])
     assert ("lm_head" in params) == gated
 
 
 def test_every_parameter_has_logical_axes():
     for gated in (False, True):
         config = dataclasses.replace(TINY, gated=gated, tied=not gated)
-        leaf_shardings(init(config), make_mesh({"fsdp": 2, "tensor": 4}), LOGICAL_AXES)
+        leaf_shardings(make_params(config), make_mesh({"fsdp": 2, "tensor": 4}), LOGICAL_AXES)

@@ -7,7 +7,7 @@ import scipy.special
 import torch
 
 from cotjax.targets.segments import NUM_KINDS, Kind
-from cotjax.training.losses import kind_sums, segment_sums, token_nll
+from cotjax.training.losses import is_first_choice, kind_sums, segment_sums, token_nll
 
 
 @pytest.fixture
@@ -48,6 +48,16 @@ def test_large_logits_stay_finite():
     objective, nll = token_nll(np.float32([[[1e30, 0, -1e30]]]), np.array([[1]]))
     assert np.isfinite(objective).all()
     np.testing.assert_allclose(nll, [[1e30]])
+
+
+def test_first_choice_is_argmax():
+    logits = np.random.default_rng(0).integers(0, 4, (3, 50, 7)).astype(np.float32)  # many ties
+    logits[0, 0] = np.nan
+    targets = np.random.default_rng(1).integers(0, 7, (3, 50))
+    expected = np.argmax(logits, axis=-1) == targets
+    expected[0, 0] = False
+    assert expected.any()
+    np.testing.assert_array_equal(is_first_choice(logits, targets), expected)
 
 
 L, C, R, E = Kind.LABEL, Kind.CONNECTIVE, Kind.RATIONALE, Kind.EOS

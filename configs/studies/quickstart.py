@@ -1,0 +1,73 @@
+r"""Five targets on comparison over memorised facts, two seeds each: the quick start.
+
+    python scripts/study.py --config=configs/studies/quickstart.py --workdir=runs/quickstart
+
+trains ten students of 0.2 M parameters from scratch and writes `report.html` and `results.json`
+into the workdir, in about six minutes on two CPU cores. The settings were chosen on the
+validation split, with other seeds than these.
+"""
+
+from configs.default import get_config as default_config
+from cotjax.study.grid import Study, Variant
+
+LABEL_FIRST = {"data.order": "label_first"}
+
+
+def get_config():
+    base = default_config()
+    base.evaluation.every = 600
+    base.evaluation.max_tokens = 24  # the longest target has 15 tokens
+    base.evaluation.batch_size = 128
+    base.checkpoint.every = base.schedule.total_steps
+    return Study(
+        title="What must stand in a rationale, and where?",
+        base=base,
+        variants=(
+            Variant("label_only", "label only", {"data.order": "label_only"}),
+            Variant("rationale_first", "rationale first", {"data.order": "rationale_first"}),
+            Variant("label_first", "label first", LABEL_FIRST),
+            Variant(
+                "key_words",
+                "label first, the 2 key words",
+                LABEL_FIRST | {"data.words.name": "key_words", "data.words.k": 2},
+            ),
+            Variant(
+                "swapped",
+                "label first, another question’s rationale",
+                LABEL_FIRST | {"data.perturbation.name": "swap"},
+            ),
+        ),
+        seeds=(0, 1),
+        about=ABOUT,
+        caveats=CAVEATS,
+    )
+
+
+ABOUT = (
+    "A small T5 student, trained from scratch, is asked which of two things is heavier. Each of "
+    "200 entities has one of 10 sizes, which no question states: the student meets them only in "
+    "its training targets. The test asks about pairs of entities that were never compared in "
+    "training, though every entity was; so a student that memorised answers has to guess, and one "
+    "that learned sizes does not.",
+    "All students read the same questions, in the same order, for the same number of steps and "
+    "with the same regularisation. They differ in what they are taught to say: the label alone, "
+    "a rationale that states both sizes before or after the label, only the rationale’s two key "
+    "words, or the rationale of another question. A student that says the label first is not "
+    "asked for the rationale at test time: it costs no tokens.",
+)
+
+CAVEATS = (
+    "This is a made-up task in which the rationale carries the very facts that the label needs. "
+    "It shows that the machinery works and what it measures. It does not reproduce the order of "
+    "methods that was published for commonsense question answering, and says nothing about it.",
+    "A rationale before the label lets the student write the two sizes down and then compare them, "
+    "so it should do well here by construction. Key words are the two sizes; another question’s "
+    "rationale binds sizes to other entities, so it can only mislead.",
+    "Training is short. A variant near chance has not learned in this budget, which is not to say "
+    "that it cannot: with more steps the label-only student, too, rises above chance.",
+    "Compare training with test accuracy before calling a student unable: one that is right on "
+    "what it was trained on and at chance on new pairs has memorised.",
+    "The order is not stable under other sizes of the task: with rationales of 20 tokens, where "
+    "the label is one token in twenty of the loss, label first has been seen to fall behind label "
+    "only. Two seeds are two dots; they carry no interval.",
+)

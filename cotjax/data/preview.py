@@ -1,0 +1,113 @@
+"""Shows what a run would train on: its first targets, through the real pipeline."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from ml_collections.config_dict import ConfigDict
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cotjax.data.pipeline import batches
+from cotjax.targets.perturb import stable_hash
+from cotjax.targets.segments import Kind
+from cotjax.training.prepare import Experiment, prepare
+
+STYLES = {
+    Kind.LABEL: "bold green",
+    Kind.CONNECTIVE: "yellow",
+    Kind.RATIONALE: "cyan",
+    Kind.PREFIX: "magenta",
+    Kind.EOS: "bright_black",
+}
+FIELDS = ("inputs", "labels", "rationales")
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownTarget:
+    """A target as the student sees it.
+
+    Attributes:
+      step: That trains it.
+      id, sample: Of the question and its rationale.
+      input: What the encoder reads.
+      segments: What the decoder is to say: kind and text of each segment.
+    """
+
+    step: int
+    id: str
+    sample: int
+    input: str
+    segments: tuple[tuple[Kind, str], ...]
+
+
+def preview(config: ConfigDict, num: int, console: Console | None = None) -> None:
+    """Prints the first `num` targets of a run, and what is cut or unknown in all of them."""
+    console = console or Console(highlight=False)
+    # How rows are shared out among devices changes no target, so none of the run's are needed.
+    experiment = prepare(config, row_multiple=1)
+    for target in itertools.islice(shown_targets(experiment, last_step=num), num):
+        _print_target(console, target)
+    console.print(_count_table(experiment.counts))
+    for name, count in experiment.counts.items():
+        if name.startswith("dropped/"):
+            console.print(f"dropped: {count:,} {name.removeprefix('dropped/')}")
+
+
+def shown_targets(experiment: Experiment, last_step: int) -> Iterator[ShownTarget]:
+    """Yields the targets of the steps before `last_step`, in the order of the steps."""
+    steps, table = experiment.steps, experiment.steps.table
+    names = {stable_hash(question.id): question.id for question in experiment.splits["train"]}
+    all_batches = batches(steps, experiment.tokenizer.eos, 0, last_step)
+    for step, (_, batch) in enumerate(all_batches):
+        for target in steps.targets(step)[0]:
+            yield ShownTarget(
+                step,
+                names[int(table.id_hashes[table.question[target]])],
+                int(table.samples[target]),
+                *_texts(experiment, batch, target),
+            )
+
+
+def _texts(
+    experiment: Experiment, batch: dict[str, np.ndarray], target: int
+) -> tuple[str, tuple[tuple[Kind, str], ...]]:
+    """Reads a target back from where the batch holds it: its input, and its segments."""
+    (row,), (segment,) = np.nonzero(batch["segment_target"] == target)
+    read = batch["encoder_segments"][row] == batch["segment_source"][row, segment]
+    said = batch["decoder_segments"][row] == segment + 1
+    tokens, kinds = batch["decoder_targets"][row][said], batch["decoder_kinds"][row][said]
+    starts = np.flatnonzero(np.diff(kinds, prepend=-1))
+    segments = tuple(
+        (Kind(part_kinds[0]), _spell(experiment, part))
+        for part, part_kinds in zip(
+            np.split(tokens, starts[1:]), np.split(kinds, starts[1:]), strict=True
+        )
+    )
+    return _spell(experiment, batch["encoder_tokens"][row][read]), segments
+
+
+def _spell(experiment: Experiment, tokens: np.ndarray) -> str:
+    """The text of tokens, with the special ones that decoding would leave out."""
+    return "".join(experiment.tokenizer.pieces(tokens)).replace("\u2581", " ").strip()
+
+
+def _print_target(console: Console, target: ShownTarget) -> None:
+    console.rule(f"step {target.step}, question {target.id}, rationale {target.sample}")
+    console.print(Text(f"{'input':<12}{target.input}"))
+    for kind, text in target.segments:
+        console.print(Text(f"{kind.name.lower():<12}{text}", style=STYLES[kind]))
+
+
+def _count_table(counts: dict[str, int]) -> Table:
+    """What is unknown or cut in the whole training data, by field."""
+    title = f"{counts['targets']:,} targets of {counts['questions']:,} questions"
+    table = Table(title=title, title_justify="left")
+    for heading in ("field", "tokens", "unknown tokens", "texts cut", "tokens cut"):
+        table.add_column(heading, justify="left" if heading == "field" else "right")
+    for field in FIELDS:
+        names = (f"{field}/{name}" for name in ("tokens", "unknown", "cut", "tokens_cut"))
+        table.add_row(field, *(f"{counts[n]:,}" if n in counts else "" for n in names))
+    return table

@@ -1,0 +1,91 @@
+"""Free questions: a file of texts in, a file of what a student writes to each out."""
+
+import json
+from pathlib import Path
+
+from rich.progress import Progress
+
+from cotjax import config as configs
+from cotjax.errors import InputError
+from cotjax.evaluation.run import replace_file
+from cotjax.evaluation.student import (
+    Student,
+    default_mesh,
+    generate,
+    load_pretrained_student,
+    load_student,
+)
+from cotjax.json_files import read_json_lines
+
+BATCH_SIZE = 64
+# Of a student that no run's config describes: the lengths that T5 was pretrained with.
+INPUT_LENGTH = 512
+MAX_TOKENS = 256
+
+
+def answer_file(
+    source: Path,
+    output: Path,
+    *,
+    workdir: Path | None = None,
+    model: str | None = None,
+    max_tokens: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, int]:
+    """Answers the `text` of every line of `source`, in order.
+
+    Args:
+      source: JSON lines; other fields than `text` are not read.
+      output: Takes lines of `text`, `output` and `num_tokens`, all of them or none.
+      workdir: A training run, whose best checkpoint is asked; or else
+      model: a Hugging Face folder or Hub id.
+      max_tokens: Generated at most; by default as the run's evaluation, or 256.
+      progress: Shows how far it is.
+
+    Returns:
+      How many `texts` there were, how many of them were `cut`, and their `unknown` tokens.
+
+    Raises:
+      InputError: for an unusable file, naming the line; for an unusable student.
+    """
+    if (workdir is None) == (model is None):
+        raise InputError("give either --workdir or --model")
+    texts = read_texts(source)
+    if not output.absolute().parent.is_dir():
+        raise InputError(f"{output.parent}: no such folder; --output is a file in an existing one")
+    if workdir is not None:
+        config = configs.from_workdir(workdir)
+        student, _ = load_student(workdir, "best", default_mesh(config))
+        input_length = config.data.input_length
+        max_tokens = max_tokens or config.evaluation.max_tokens or config.data.target_length
+    else:
+        student, input_length = load_pretrained_student(model), INPUT_LENGTH
+        max_tokens = max_tokens or MAX_TOKENS
+    inputs, cut = student.encode_inputs(texts, input_length)
+    written = generate(
+        student, inputs, max_tokens=max_tokens, batch_size=BATCH_SIZE, progress=progress
+    )
+    replace_file(output, _lines(student, texts, written))
+    unknown = sum(tokens.count(student.tokenizer.unknown) for tokens in inputs)
+    return {"texts": len(texts), "cut": sum(map(bool, cut)), "unknown": unknown}
+
+
+def read_texts(file: Path) -> list[str]:
+    """Reads the `text` of every line; an InputError names the line that has none."""
+    texts = []
+    for where, value in read_json_lines(file):
+        if not isinstance(value, dict):
+            raise InputError(f"{where}: must be an object with a field 'text'")
+        if not isinstance(value.get("text"), str):
+            problem = "must be a string" if "text" in value else "is missing"
+            raise InputError(f"{where}: the field 'text' {problem}")
+        texts.append(value["text"])
+    return texts
+
+
+def _lines(student: Student, texts: list[str], written: list[list[int]]) -> str:
+    lines = (
+        {"text": text, "output": student.tokenizer.decode(tokens), "num_tokens": len(tokens)}
+        for text, tokens in zip(texts, written, strict=True)
+    )
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

@@ -1,0 +1,160 @@
+"""Tokenisation: segments, words, unknown tokens, the cache."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cotjax.data.examples import Examples, Target
+from cotjax.data.tokenizer import load_tokenizer, train_tokenizer
+from cotjax.data.tokens import (
+    check_labels_fit,
+    count_tokens,
+    cut_inputs,
+    keep_words,
+    tokenize,
+)
+from cotjax.errors import InputError
+from cotjax.targets.orders import ORDERS
+from cotjax.targets.words import WordChoice
+from tests.data.small import EOS, small_table
+
+TEXTS = ["heavier ? ent12 or ent145", "ent12 is size3 while ent145 is size7", "because", "first"]
+WORDS = st.lists(st.sampled_from(" ".join(TEXTS).split()), min_size=1, max_size=8)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer(TEXTS * 3, 200)
+
+
+def examples(*rationales, key_words=()):
+    targets = tuple(Target(0, n, "first", text, key_words) for n, text in enumerate(rationales))
+    return Examples(("q",), (TEXTS[0],), targets, {})
+
+
+def test_a_new_tokenizer_has_t5s_special_ids_and_whole_words(tokenizer):
+    assert (tokenizer.pad, tokenizer.eos, tokenizer.unknown) == (0, 1, 2)
+    assert tokenizer.pieces(tokenizer.encode(["ent12 is size3"])[0]) == ["▁ent12", "▁is", "▁size3"]
+
+
+def test_training_a_tokenizer_is_repeatable(tokenizer):
+    assert train_tokenizer(TEXTS * 3, 200).content_hash() == tokenizer.content_hash()
+
+
+@settings(deadline=None)
+@given(st.lists(WORDS, min_size=1, max_size=4))
+def test_segments_tokenised_one_by_one_equal_the_whole_string(tokenizer, segments):
+    texts = [" ".join(words) for words in segments]
+    joined = [token for ids in tokenizer.encode(texts) for token in ids]
+    assert joined == tokenizer.encode([" ".join(texts)])[0]
+
+
+@settings(deadline=None)
+@given(WORDS)
+def test_words_are_those_of_white_space(tokenizer, words):
+    ids, word = tokenizer.encode_words([" ".join(words)])[0]
+    for number, text in enumerate(words):
+        pieces = [i for i, w in zip(ids, word, strict=True) if w == number]
+        assert tokenizer.decode(pieces) == text
+
+
+def test_a_tokenizer_survives_saving(tokenizer, tmp_path):
+    tokenizer.save(tmp_path)
+    assert load_tokenizer(tmp_path).content_hash() == tokenizer.content_hash()
+
+
+def test_a_folder_without_tokenizer_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no tokenizer could be loaded"):
+        load_tokenizer(tmp_path)
+
+
+def test_real_rationales_tokenise_as_t5_does(titler_folder):
+    from transformers import AutoTokenizer
+
+    tokenizer = load_tokenizer(titler_folder)
+    reference = AutoTokenizer.from_pretrained(titler_folder)
+    text = "(B) bank because Of the above choices, only 3.5 ÷ 2 has to do with it."
+    segments = ["(B) bank", "because", "Of the above choices, only 3.5 ÷ 2 has to do with it."]
+    joined = [token for ids in tokenizer.encode(segments) for token in ids]
+    assert [*joined, tokenizer.eos] == reference(text).input_ids
+    assert joined.count(tokenizer.unknown) == 1  # the division sign
+
+
+def test_the_table_is_as_drawn(tokenizer):
+    table = tokenize(examples("ent12 is size3", "size7 ent145"), tokenizer)
+    assert tokenizer.pieces(table.inputs[0]) == [
+        "▁heavier",
+        "▁?",
+        "▁ent12",
+        "▁or",
+        "▁ent145",
+        "</s>",
+    ]
+    assert table.words.tolist() == [0, 1, 2, 0, 1]
+    assert table.samples.tolist() == [0, 1]
+    counts = count_tokens(table, tokenizer.unknown)
+    assert (counts["rationales/tokens"], counts["rationales/unknown"]) == (5, 0)
+
+
+def test_unknown_tokens_are_counted(tokenizer):
+    table = tokenize(examples("ent12 Ω"), tokenizer)
+    assert count_tokens(table, tokenizer.unknown)["rationales/unknown"] >= 1
+
+
+def test_the_cache_gives_the_same_table_and_mends_itself(tokenizer, tmp_path):
+    made = tokenize(examples("ent12 is size3"), tokenizer, tmp_path)
+    (file,) = tmp_path.iterdir()
+    for damage in (False, True):
+        if damage:
+            file.write_bytes(file.read_bytes()[:100])
+        read = tokenize(examples("ent12 is size3"), tokenizer, tmp_path)
+        for field in dataclasses.fields(made):
+            a, b = getattr(made, field.name), getattr(read, field.name)
+            np.testing.assert_array_equal(getattr(a, "values", a), getattr(b, "values", b))
+    tokenize(examples("ent12 is size7"), tokenizer, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2  # another text, another file
+
+
+def test_long_questions_are_cut_before_eos_and_counted():
+    table, cut = cut_inputs(small_table(), 2, EOS)
+    assert cut == 1
+    assert [table.inputs[0].tolist(), table.inputs[1].tolist()] == [[20, EOS], [22, EOS]]
+
+
+@pytest.mark.parametrize(
+    ("choice", "tokens", "words"),
+    [
+        (WordChoice("first_k", 1), [30, 31, 33, 40], [0, 0, 0, 0]),
+        (WordChoice("key_words", 1), [32, 33, 43], [0, 0, 0]),
+        (WordChoice("key_words", 2), [32, 33, 40, 43], [0, 0, 0, 1]),
+    ],
+)
+def test_kept_words_are_as_drawn(choice, tokens, words):
+    table = keep_words(small_table(), choice)  # words 30-31 32 | 33 34 | 40 41-42 43
+    assert table.rationales.values.tolist() == tokens
+    assert table.words.tolist() == words
+
+
+def test_key_words_that_no_record_names_are_refused(tokenizer):
+    table = tokenize(examples("ent12 is size3"), tokenizer)
+    with pytest.raises(InputError, match="1 of 1 rationales name no key words"):
+        keep_words(table, WordChoice("key_words", 2))
+
+
+def test_a_target_length_that_would_cut_a_label_is_refused():
+    check_labels_fit(small_table(), ORDERS["label_first"], 1, 4)
+    with pytest.raises(InputError, match=r"config\.data\.target_length=3 would cut a label: 4"):
+        check_labels_fit(small_table(), ORDERS["label_first"], 1, 3)
+
+
+def test_a_rationale_of_2048_tokens_is_cut_and_counted(tokenizer):
+    from cotjax.data.steps import Steps
+    from tests.data.small import step_config
+
+    table = tokenize(examples(" ".join(["size3"] * 2048), "ent12"), tokenizer)
+    steps = Steps(table, step_config(target_length=32))
+    assert steps.count_cut() == (1, 2048 - (32 - 3))
+    assert steps[0].decoder_lengths.max() == 32
