@@ -37,6 +37,7 @@ EXTRAS = {
         "scipy>=1.13,<2",
         "sentencepiece>=0.2,<1",
         "torch==2.13.0",
+        "traceforge-title-model==0.2.0",  # real weights of Flan-T5-small's shape, as ONNX
     ],
 }
 

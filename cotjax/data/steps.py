@@ -83,6 +83,7 @@ class Steps:
       per_epoch: Steps of an epoch; the last may hold fewer targets.
       shape: Lengths of a row.
       row_counts: The numbers of rows that steps may have.
+      connective_length: Tokens of a target's connective.
     """
 
     def __init__(self, table: TokenTable, config: StepConfig):
@@ -92,9 +93,9 @@ class Steps:
         self._first_of_question = np.searchsorted(table.question, np.arange(table.num_questions))
         self._per_question = np.bincount(table.question, minlength=table.num_questions)
         uses_rationale = config.order.uses_rationale
-        self._connective = len(config.connective) if uses_rationale else 0
+        self.connective_length = len(config.connective) if uses_rationale else 0
         self._whole = table.rationales.lengths if uses_rationale else 0 * table.rationales.lengths
-        self._fixed = table.labels.lengths + self._connective + 1
+        self._fixed = table.labels.lengths + self.connective_length + 1
         self.shape = self._choose_shape()
         self.row_counts = self._choose_row_counts()
 
@@ -167,7 +168,7 @@ class Steps:
         """Loss weight of a token by kind: weight over the sum of its normalisation group."""
         config, order = self.config, self.config.order
         label = int(self.table.labels.lengths[targets].sum())
-        rationale = int(kept.sum()) + self._connective * len(targets)
+        rationale = int(kept.sum()) + self.connective_length * len(targets)
         label += len(targets) if order.ends_with_label else 0  # EOS goes with what it closes
         rationale += 0 if order.ends_with_label else len(targets)
         weights = np.array([config.label_weight, config.rationale_weight])

@@ -48,7 +48,7 @@ def greedy(
     first; it belongs neither to the result nor to a stop. Compiled once for each shape.
     """
     if prefix is None:
-        prefix = jnp.zeros((encoder_tokens.shape[0], 0), jnp.int32)
+        prefix = jnp.zeros((encoder_tokens.shape[0], 0))
     return _greedy(
         model.config, max_tokens, stops, params, encoder_tokens, encoder_segments, prefix
     )
@@ -71,7 +71,7 @@ def _greedy(
     decoder = {**params["decoder"], "layers": apart(params["decoder"]["layers"])}
     batch, steps = encoder_tokens.shape[0], prefix.shape[1] + max_tokens
     # A last column of zeros: past the forced tokens, every row is free.
-    forced_tokens = jnp.pad(prefix, ((0, 0), (0, 1)))
+    forced_tokens = jnp.pad(prefix.astype(jnp.int32), ((0, 0), (0, 1)))
 
     def going_on(loop: _Loop) -> Array:
         return (loop.index < steps) & ~jnp.all(loop.done)

@@ -36,6 +36,7 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(config.dropout_rate)
 
     def __call__(self, x: Array, deterministic: bool = True) -> Array:
+        """Adds to x [batch, length, d_model] what the hidden units make of it."""
         normed = self.norm(x)
         if self.config.gated:
             hidden = nn.gelu(self.wi_0(normed), approximate=True) * self.wi_1(normed)
@@ -58,6 +59,7 @@ class Layer(nn.Module):
         self.mlp = FeedForward(self.config)
 
     def __call__(self, x, mask, bias, encoded, cross_mask, deterministic):
+        """The next states of whole sequences x [batch, length, d_model]."""
         x = self.self_attention(x, mask, bias, deterministic=deterministic)
         if self.is_decoder:
             key, value = self.cross_attention.key_value(encoded)
@@ -65,6 +67,7 @@ class Layer(nn.Module):
         return constrain_batch(self.mlp(x, deterministic))
 
     def step(self, x, cache, cross, index, mask, bias, cross_mask):
+        """The next state of one token x [batch, 1, d_model], and the cache with it."""
         x, cache = self.self_attention.step(x, cache, index, mask, bias)
         x = self.cross_attention.read(x, cross["key"], cross["value"], cross_mask)
         return constrain_batch(self.mlp(x)), cache
@@ -83,6 +86,7 @@ class Stack(nn.Module):
         self.dropout = nn.Dropout(self.config.dropout_rate)
 
     def __call__(self, x, mask, encoded=None, cross_mask=None, deterministic=True):
+        """Final states [batch, length, d_model] of embedded sequences x of the same shape."""
         bias = self.relative_bias(x.shape[1])
 
         def layer(module, x):
@@ -93,6 +97,8 @@ class Stack(nn.Module):
         return self.dropout(self.final_norm(x), deterministic=deterministic)
 
     def cross_cache(self, encoded):
+        """What every layer's cross-attention reads from the encoder, computed once."""
+
         def layer(module, encoded):
             key, value = module.cross_attention.key_value(encoded)
             return encoded, {"key": key, "value": value}
@@ -100,6 +106,7 @@ class Stack(nn.Module):
         return self._scan(layer, encoded)[1]
 
     def step(self, x, index, cache, cross, cross_mask):
+        """The final state of the embedded token x [batch, 1, d_model] at `index`, and the cache."""
         length = cache["key"].shape[3]
         bias = self.relative_bias.row(index, length)
         mask = (jnp.arange(length) <= index)[None, None, None]  # [1, 1, 1, length]

@@ -3,8 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,14 @@ from cotjax.evaluation.run import evaluate, replace_file
 from cotjax.evaluation.student import default_mesh, load_student
 from cotjax.json_files import read_json
 from cotjax.study.grid import PlannedRun, Study, plan
+from cotjax.study.progress import StudyProgress
 from cotjax.study.report import comparison_table, page
 from cotjax.study.statistics import ASKED, constant_guess
 from cotjax.targets.orders import make_order
 from cotjax.tasks import get_task
 from cotjax.training.loop import train
 from cotjax.training.prepare import load_splits, prepare
-from cotjax.training.writers import make_progress, read_scalars
+from cotjax.training.writers import read_scalars
 
 # Of all variants alike. Their schedules end low, and none gains by a choice that others lack.
 CHECKPOINT = "latest"
@@ -51,10 +51,10 @@ def run_study(study: Study, workdir: Path, console: Console | None = None) -> di
     runs = {workdir / "runs" / run.name: run for run in plan(study)}
     for folder, run in runs.items():
         configs.check_same_run(run.config, folder)
-    with _shown(runs, console) as progress:
-        for folder, run in runs.items():
-            if not (folder / "result.json").exists():
-                _finish(folder, run, progress)
+    waiting = {folder: run for folder, run in runs.items() if not (folder / "result.json").exists()}
+    with StudyProgress([*waiting.values()], len(runs) - len(waiting), console) as progress:
+        for folder, run in waiting.items():
+            _finish(folder, run, progress)
     results = _gather(study, runs)
     if jax.process_index() == 0:
         replace_file(workdir / "results.json", _json(results))
@@ -64,7 +64,7 @@ def run_study(study: Study, workdir: Path, console: Console | None = None) -> di
     return results
 
 
-def _finish(folder: Path, run: PlannedRun, progress: "_Bars") -> None:
+def _finish(folder: Path, run: PlannedRun, progress: StudyProgress) -> None:
     """Trains a run, or goes on with it, and evaluates it once; then its result is kept."""
     with progress.working_on(run):
         began_here = not (folder / "config.json").exists()
@@ -148,42 +148,6 @@ def _gather(study: Study, runs: Mapping[Path, PlannedRun]) -> dict[str, Any]:
         "versions": {"cotjax": cotjax.__version__, "jax": jax.__version__},
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
     }
-
-
-class _Bars(Progress):
-    """The bar of a run, below one of all steps of the study that are still to be taken."""
-
-    def __init__(self, runs: Mapping[Path, PlannedRun], console: Console):
-        bar = make_progress(console)
-        # An estimate from the last half minute would forget evaluation and compilation.
-        super().__init__(*bar.columns, console=console, speed_estimate_period=3600)
-        waiting = [run for folder, run in runs.items() if not (folder / "result.json").exists()]
-        self._skipped, self._waiting = len(runs) - len(waiting), len(waiting)
-        self._started = 0
-        self._done = 0
-        self._all = self.add_task(
-            "study", total=sum(run.config.schedule.total_steps for run in waiting), rate=""
-        )
-
-    @contextmanager
-    def working_on(self, run: PlannedRun) -> Iterator[None]:
-        """Says which run is in progress; at the end, the bar stands where that run ends."""
-        self._started += 1
-        number = f"{self._skipped + self._started} of {self._skipped + self._waiting}"
-        self.update(self._all, description=f"run {number}: {run.name}")
-        yield
-        self._done += run.config.schedule.total_steps
-        self.update(self._all, completed=self._done)
-
-    def advance(self, task_id: int, advance: float = 1) -> None:
-        """Moves the study's bar along with a run's steps."""
-        super().advance(task_id, advance)
-        if self._tasks[task_id].description == "train":
-            super().advance(self._all, advance)
-
-
-def _shown(runs: Mapping[Path, PlannedRun], console: Console) -> _Bars:
-    return _Bars(runs, console)
 
 
 def _json(value: Any) -> str:

@@ -20,7 +20,8 @@ from rich.progress import Progress
 import cotjax
 from cotjax import config as configs
 from cotjax.checkpoints import Checkpoints
-from cotjax.data.pipeline import StepSizes, batches
+from cotjax.data.pipeline import batches
+from cotjax.data.work import Work
 from cotjax.errors import InputError
 from cotjax.evaluation.run import evaluate
 from cotjax.evaluation.student import Student
@@ -151,16 +152,16 @@ class _Run:
         log = StepLog(self.experiment.model, self.mesh, self.writer)
         log.start(first, total)
         with stop_signals() as stopped:
-            for sizes, batch in self._batches(first, total):
+            for work, batch in self._batches(first, total):
                 with _profiler(config, self.workdir, self.step):
                     state, metrics = take_step(state, batch, seed)
                 self.step += 1
-                log.add(sizes, metrics)
-                if self.step < total and stopped(self.step):
-                    log.flush(self.step)
-                    self._stop(state, stopped(self.step))
+                log.add(work, metrics)
                 if self._between_steps(state, log):
                     log.restart_clock()
+                if self.step < total and (number := stopped(self.step)):
+                    log.flush(self.step)
+                    self._stop(state, number)
         log.close()
 
     def _between_steps(self, state: TrainState, log: StepLog) -> bool:
@@ -178,7 +179,7 @@ class _Run:
         self.best = max(self.best, metric)
         return True
 
-    def _batches(self, first: int, total: int) -> Iterator[tuple[StepSizes, dict[str, Any]]]:
+    def _batches(self, first: int, total: int) -> Iterator[tuple[Work, dict[str, Any]]]:
         steps = self.experiment.steps
         local = batches(
             steps,
@@ -187,9 +188,9 @@ class _Run:
             total,
             lambda rows: local_rows(self.mesh, rows),
         )
-        for sizes, batch in local:
-            rows = sizes.encoder_positions // steps.shape.encoder
-            yield sizes, to_global(batch, self.mesh, rows)
+        for work, batch in local:
+            rows = work.encoder_positions // steps.shape.encoder
+            yield work, to_global(batch, self.mesh, rows)
 
     def _evaluate(self, state: TrainState) -> float:
         """Evaluates the configured splits; returns the metric that chooses the best."""

@@ -6,11 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from cotjax.data.pipeline import StepSizes
+from cotjax.data.work import Work
 from cotjax.errors import InputError
 from cotjax.models.t5_config import T5Config
 from cotjax.targets.segments import Kind
-from cotjax.training.throughput import Throughput, Work
+from cotjax.training.throughput import Throughput
 from cotjax.training.writers import RunWriter
 
 LOGGED_KINDS = {"label": Kind.LABEL, "rationale": Kind.RATIONALE}
@@ -25,7 +25,7 @@ class StepLog:
     def __init__(self, model: T5Config, mesh: jax.sharding.Mesh, writer: RunWriter):
         self._throughput = Throughput(model, mesh.devices.flatten().tolist())
         self._writer = writer
-        self._waiting: list[tuple[StepSizes, dict[str, jax.Array]]] = []
+        self._waiting: list[tuple[Work, dict[str, jax.Array]]] = []
         self._bar = None
 
     def start(self, first: int, total: int) -> None:
@@ -37,9 +37,9 @@ class StepLog:
         """Leaves out of the rates what was done since the last line: it was not training."""
         self._throughput.restart()
 
-    def add(self, sizes: StepSizes, metrics: dict[str, jax.Array]) -> None:
+    def add(self, work: Work, metrics: dict[str, jax.Array]) -> None:
         """Takes a step's metrics, still on the device."""
-        self._waiting.append((sizes, metrics))
+        self._waiting.append((work, metrics))
         self._writer.progress.advance(self._bar)
 
     def flush(self, step: int) -> None:
@@ -50,12 +50,15 @@ class StepLog:
         """
         if not self._waiting:
             return
-        sizes = [size for size, _ in self._waiting]
+        work = sum((work for work, _ in self._waiting), Work())
         metrics = jax.device_get([metrics for _, metrics in self._waiting])
         self._waiting.clear()
-        values = _means(sizes, metrics)
-        for size, one in zip(sizes, metrics, strict=True):
-            self._throughput.add(_work(size, one))
+        self._throughput.add(work)
+        values = _means(metrics)
+        values |= {
+            "encoder_non_pad": work.encoder / work.encoder_positions,
+            "decoder_non_pad": work.decoder / work.decoder_positions,
+        }
         values |= self._throughput.report()
         self._writer.scalars(step, values)
         self._writer.say(f"step {step}: {in_words(values)}")
@@ -81,10 +84,9 @@ def in_words(values: dict[str, Any]) -> str:
     )
 
 
-def _means(sizes: list[StepSizes], metrics: list[dict[str, np.ndarray]]) -> dict[str, float]:
+def _means(metrics: list[dict[str, np.ndarray]]) -> dict[str, float]:
     """Means over some steps: of their losses, and of tokens by kind."""
     values = {
-        "epoch": sizes[-1].epoch,
         "loss": float(np.mean([one["loss"] for one in metrics])),
         "grad_norm": float(np.mean([one["grad_norm"] for one in metrics])),
         "learning_rate": float(metrics[-1]["learning_rate"]),
@@ -96,21 +98,4 @@ def _means(sizes: list[StepSizes], metrics: list[dict[str, np.ndarray]]) -> dict
         if count[kind]:
             values[f"{name}_loss"] = float(nll[kind] / count[kind])
             values[f"{name}_accuracy"] = float(right[kind] / count[kind])
-    for side in ("encoder", "decoder"):
-        tokens = sum(getattr(size, f"{side}_tokens") for size in sizes)
-        positions = sum(getattr(size, f"{side}_positions") for size in sizes)
-        values[f"{side}_non_pad"] = tokens / positions
     return values
-
-
-def _work(size: StepSizes, metrics: dict[str, np.ndarray]) -> Work:
-    """A step's sizes in the terms of the FLOP count."""
-    return Work(
-        examples=size.targets,
-        supervised=int(metrics["count"].sum()),
-        encoder=size.encoder_tokens,
-        decoder=size.decoder_tokens,
-        encoder_squares=size.encoder_squares,
-        decoder_squares=size.decoder_squares,
-        products=size.products,
-    )

@@ -4,58 +4,15 @@ FLOPs are counted by formula from the lengths of the segments, so padding and re
 work: utilisation falls when a batch is badly packed, as it should. Matrix products alone count.
 """
 
-import dataclasses
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from cotjax.data.work import Work
 from cotjax.models.t5_config import T5Config
-from cotjax.targets.segments import Kind
-
-
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """What one or more batches hold, in sums over their segments; `+` adds batches."""
-
-    examples: int = 0  # decoder segments
-    supervised: int = 0  # decoder tokens with a loss
-    encoder: int = 0  # tokens
-    decoder: int = 0  # tokens; each goes through the head
-    encoder_squares: int = 0  # token pairs of the encoder's attention
-    decoder_squares: int = 0  # token pairs of the decoder's own attention
-    products: int = 0  # token pairs of the attention from decoder to encoder
-
-    @classmethod
-    def of(cls, batch: Mapping[str, np.ndarray]) -> "Work":
-        """Counts a batch of numpy arrays."""
-        encoder = _lengths(batch["encoder_segments"], batch["encoder_segments"].max(initial=0))
-        decoder = _lengths(batch["decoder_segments"], batch["segment_source"].shape[1])
-        read = np.pad(encoder, ((0, 0), (1, 0)))  # source 0 is no segment
-        read = np.take_along_axis(read, batch["segment_source"], axis=1)
-        trained = (batch["loss_weights"] != 0) & (batch["decoder_kinds"] != Kind.PADDING)
-        return cls(
-            examples=int(np.count_nonzero(decoder)),
-            supervised=int(np.count_nonzero(trained)),
-            encoder=int(encoder.sum()),
-            decoder=int(decoder.sum()),
-            encoder_squares=int((encoder**2).sum()),
-            decoder_squares=int((decoder**2).sum()),
-            products=int((decoder * read).sum()),
-        )
-
-    def __add__(self, other: "Work") -> "Work":
-        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
-        return Work(*(mine + its for mine, its in pairs))
-
-
-def _lengths(segments: np.ndarray, num_segments: int) -> np.ndarray:
-    """Tokens of each segment, counted from 1: [rows, length] -> int64 [rows, num_segments]."""
-    numbers = np.arange(1, num_segments + 1)
-    return (segments[:, None, :] == numbers[:, None]).sum(axis=-1)
 
 
 def forward_flops(config: T5Config, work: Work) -> int:

@@ -24,11 +24,11 @@ SIZES = {
 }
 
 
-def make_reference(gated: bool) -> transformers.T5ForConditionalGeneration:
+def make_reference(gated: bool, **sizes) -> transformers.T5ForConditionalGeneration:
     """A T5 v1.0 (ReLU, tied), or a v1.1 (gated, untied), with norms that are not all ones."""
     torch.manual_seed(0)
     config = transformers.T5Config(
-        **SIZES,
+        **SIZES | sizes,
         feed_forward_proj="gated-gelu" if gated else "relu",
         tie_word_embeddings=not gated,
         decoder_start_token_id=0,

@@ -8,8 +8,8 @@ import pytest
 
 from cotjax.models.t5 import PRESETS, T5, T5Config
 from cotjax.training import throughput
-from cotjax.training.throughput import Throughput, Work, forward_flops, peak_flops, train_flops
-from tests.training.batches import packed_batch
+from cotjax.data.work import Work
+from cotjax.training.throughput import Throughput, forward_flops, peak_flops, train_flops
 
 SMALL = T5Config(
     vocab_size=512,
@@ -40,6 +40,19 @@ def _full_batch(rows: int, encoder: int, decoder: int) -> dict[str, np.ndarray]:
     }
 
 
+def _work(rows: int, encoder: int, decoder: int) -> Work:
+    """The same segments, counted."""
+    return Work(
+        examples=rows,
+        supervised=rows * decoder,
+        encoder=rows * encoder,
+        decoder=rows * decoder,
+        encoder_squares=rows * encoder**2,
+        decoder_squares=rows * decoder**2,
+        products=rows * encoder * decoder,
+    )
+
+
 @pytest.mark.parametrize("gated", [True, False])
 def test_forward_flops_are_those_that_xla_counts(gated):
     config = dataclasses.replace(SMALL, gated=gated, tied=not gated)
@@ -47,7 +60,7 @@ def test_forward_flops_are_those_that_xla_counts(gated):
     params = jax.eval_shape(T5(config).init, jax.random.key(0), batch)
     compiled = jax.jit(T5(config).apply).lower(params, batch).compile()
     counted = compiled.cost_analysis()["flops"]
-    formula = forward_flops(config, Work.of(batch))
+    formula = forward_flops(config, _work(4, 160, 96))
     # XLA counts norms, softmax and activations too.
     assert 0.96 * counted < formula < counted
 
@@ -58,45 +71,15 @@ def test_forward_flops_are_those_that_xla_counts(gated):
 )
 def test_training_gigaflops_of_the_released_sizes(preset, expected):
     """Per example of 512 and 128 tokens; worked out apart from this code."""
-    work = Work.of(_full_batch(1, 512, 128))
+    work = _work(1, 512, 128)
     assert train_flops(PRESETS[preset], work) / 1e9 == pytest.approx(expected, abs=0.5)
-
-
-def test_work_of_a_drawn_batch():
-    batch = {
-        "encoder_segments": np.array([[1, 1, 1, 2, 2, 0], [1, 1, 0, 0, 0, 0]]),
-        "decoder_segments": np.array([[1, 1, 2, 3, 3, 3], [1, 0, 0, 0, 0, 0]]),
-        "decoder_kinds": np.array([[1, 5, 1, 4, 1, 5], [1, 0, 0, 0, 0, 0]]),
-        "loss_weights": np.array([[1, 1, 1, 0, 1, 1], [1, 0, 0, 0, 0, 0]]),
-        "segment_source": np.array([[1, 2, 2], [1, 0, 0]]),
-    }
-    assert Work.of(batch) == Work(
-        examples=4,
-        supervised=6,
-        encoder=3 + 2 + 2,
-        decoder=2 + 1 + 3 + 1,
-        encoder_squares=9 + 4 + 4,
-        decoder_squares=4 + 1 + 9 + 1,
-        products=2 * 3 + 1 * 2 + 3 * 2 + 1 * 2,
-    )
-
-
-def test_work_adds():
-    first, second = packed_batch(0), packed_batch(1)
-    both = {name: np.concatenate([first[name], second[name]]) for name in first}
-    assert Work.of(first) + Work.of(second) == Work.of(both)
-
-
-def test_empty_batch_is_no_work():
-    batch = jax.tree.map(np.zeros_like, packed_batch(0))
-    assert Work.of(batch) == Work()
 
 
 def test_rates_since_the_last_report(monkeypatch):
     monkeypatch.setattr(throughput, "_measured_cpu_peak", lambda: 1e9)
     now = [10.0]
     meter = Throughput(SMALL, jax.devices(), clock=lambda: now[0])
-    work = Work.of(packed_batch(0))
+    work = _work(3, 10, 7)
     now[0] += 100
     meter.add(work)
     meter.restart()  # as after a compilation

@@ -1,0 +1,52 @@
+"""How much a step holds: what rates, padding and operations are counted from."""
+
+import dataclasses
+
+from cotjax.data.steps import Step, Steps
+from cotjax.targets.segments import Kind
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """Sums over the segments of one or more steps, all hosts together; `+` adds steps.
+
+    Lengths are tokens that are not padding. An encoder pass that several targets share counts once.
+    """
+
+    examples: int = 0  # targets
+    supervised: int = 0  # decoder tokens with a loss
+    encoder: int = 0  # tokens
+    decoder: int = 0  # tokens; each goes through the head
+    encoder_squares: int = 0  # token pairs of the encoder's attention
+    decoder_squares: int = 0  # token pairs of the decoder's own attention
+    products: int = 0  # token pairs of the attention from decoder to encoder
+    encoder_positions: int = 0  # R * S
+    decoder_positions: int = 0  # R * T
+
+    @classmethod
+    def of(cls, step: Step, steps: Steps) -> "Work":
+        """Counts one step of `steps`."""
+        encoder = step.encoder_lengths[step.layout.unit_target]
+        decoder = step.decoder_lengths
+        count = len(step.targets)
+        tokens = {
+            Kind.LABEL: int(steps.table.labels.lengths[step.targets].sum()),
+            Kind.CONNECTIVE: count * steps.connective_length,
+            Kind.RATIONALE: int(step.rationale_lengths.sum()),
+            Kind.EOS: count,
+        }
+        return cls(
+            examples=count,
+            supervised=sum(n for kind, n in tokens.items() if step.coefficients[kind] != 0),
+            encoder=int(encoder.sum()),
+            decoder=int(decoder.sum()),
+            encoder_squares=int((encoder**2).sum()),
+            decoder_squares=int((decoder**2).sum()),
+            products=int((step.encoder_lengths * decoder).sum()),
+            encoder_positions=step.num_rows * steps.shape.encoder,
+            decoder_positions=step.num_rows * steps.shape.decoder,
+        )
+
+    def __add__(self, other: "Work") -> "Work":
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return Work(*(mine + its for mine, its in pairs))

@@ -1,0 +1,67 @@
+"""The look of a report: one column for reading, light and dark, from the reader's own type."""
+
+STYLE = """
+:root {
+  color-scheme: light dark;
+  --paper: #fcfbf8; --ink: #22211f; --quiet: #6b6862; --line: #dedad1; --tint: #f2efe8;
+  --series-0: #7d7a72; --series-1: #0f6fae; --series-2: #c2410c; --series-3: #15803d;
+  --series-4: #9333a8; --series-5: #a16207; --series-6: #0e7490; --series-7: #be123c;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --paper: #171715; --ink: #ebe8e1; --quiet: #a19d94; --line: #3a3833; --tint: #22211e;
+    --series-0: #a8a49a; --series-1: #5fb0e8; --series-2: #f4894f; --series-3: #58c27d;
+    --series-4: #cf8be0; --series-5: #dcae4a; --series-6: #52c0d6; --series-7: #f5758f;
+  }
+}
+* { box-sizing: border-box; }
+body {
+  margin: 0; background: var(--paper); color: var(--ink);
+  font: 1.0625rem/1.6 Charter, "Bitstream Charter", "Iowan Old Style", Georgia, serif;
+}
+main { max-width: 46rem; margin: 0 auto; padding: 3rem 1.25rem 4rem; }
+h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 1.25rem; letter-spacing: -0.01em; }
+h2 { font-size: 1.25rem; line-height: 1.3; margin: 2.75rem 0 0.75rem; }
+h3 { font-size: 1rem; margin: 1.25rem 0 0.5rem; }
+p { margin: 0 0 1rem; }
+.lead { font-size: 1.15rem; }
+.note, figcaption, summary { color: var(--quiet); }
+table, .note, figcaption, .legend, dl, svg text, summary {
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif !important;
+}
+.note, figcaption { font-size: 0.85rem; line-height: 1.5; }
+figure { margin: 0 0 1.5rem; }
+svg { display: block; width: 100%; height: auto; }
+.pair { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); }
+.scroll { overflow-x: auto; margin: 0 0 0.75rem; }
+table { border-collapse: collapse; width: 100%; font-size: 0.875rem; line-height: 1.4; }
+th, td { padding: 0.5rem 0.75rem; text-align: right; border-bottom: 1px solid var(--line); }
+td { font-variant-numeric: tabular-nums; white-space: nowrap; vertical-align: top; }
+th { font-weight: 500; vertical-align: top; }
+th:first-child, details td { text-align: left; }
+th:first-child, td:first-child { padding-left: 0; }
+th:last-child, td:last-child { padding-right: 0; }
+thead th { color: var(--quiet); font-weight: 400; vertical-align: bottom; }
+tbody th { min-width: 9rem; }
+td span { display: block; }
+td small, .chance { color: var(--quiet); }
+td small { font-size: 0.75rem; margin-left: 0.35rem; }
+i {
+  display: inline-block; width: 0.6em; height: 0.6em; border-radius: 50%; margin-right: 0.5em;
+}
+.legend { list-style: none; display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; padding: 0; }
+.legend { font-size: 0.875rem; margin: 0 0 1rem; }
+dl { font-size: 0.875rem; margin: 0; }
+dt { margin-top: 0.75rem; }
+dd { margin: 0.25rem 0 0; padding: 0.4rem 0.75rem; background: var(--tint); border-radius: 0.3rem; }
+dd, code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
+code { font-size: 0.85em; overflow-wrap: anywhere; }
+.label { color: var(--series-3); font-weight: 600; }
+.rationale { color: var(--series-1); }
+.connective { color: var(--quiet); }
+.eos { color: var(--line); }
+li { margin-bottom: 0.6rem; }
+ul { padding-left: 1.2rem; }
+details { margin-top: 2.75rem; }
+summary { cursor: pointer; }
+"""

@@ -1,0 +1,59 @@
+"""What is previewed is what is trained on."""
+
+import io
+import itertools
+
+import pytest
+from rich.console import Console
+
+from cotjax import config as configs
+from cotjax.data.preview import preview, shown_targets
+from cotjax.targets.segments import Kind
+from cotjax.training.prepare import prepare
+
+
+@pytest.fixture
+def load(repository, tmp_path):
+    def loaded(**overrides):
+        words = [f"--config.{name}={value}" for name, value in overrides.items()]
+        words.append(f"--config.data.cache={tmp_path}")
+        return configs.load(repository / "configs" / "default.py", words)
+
+    return loaded
+
+
+def test_targets_are_those_of_the_records_in_the_order_of_the_steps(load):
+    experiment = prepare(load(), row_multiple=1)
+    records = {r.id: r for r in experiment.task.oracle_records("train")}
+    shown = list(itertools.islice(shown_targets(experiment, last_step=3), 40))
+    assert [target.step for target in shown] == [0] * 32 + [1] * 8
+    assert len({target.id for target in shown}) == 40
+    for target in shown:
+        record = records[target.id]
+        assert target.input == f"{record.question}</s>"
+        assert target.segments == (
+            (Kind.LABEL, record.label),
+            (Kind.CONNECTIVE, "because"),
+            (Kind.RATIONALE, record.rationales[0].text),
+            (Kind.EOS, "</s>"),
+        )
+
+
+def test_perturbed_words_and_counts_are_shown(load):
+    overrides = {
+        "data.perturbation.name": "mask",
+        "data.target_length": 7,
+        "data.order": "label_first",
+    }
+    console = Console(record=True, width=120, file=io.StringIO(), color_system="standard")
+    preview(load(**overrides), 2, console)
+    shown = console.export_text(clear=False)
+    assert shown.count("rationale   ") == 2
+    assert "<unk>" in shown
+    (counts,) = [line for line in shown.splitlines() if "│ rationales" in line]
+    cells = [cell.strip() for cell in counts.split("│")[1:-1]]
+    assert cells[0] == "rationales"
+    assert cells[2] == "0"  # unknown, before masking
+    targets = prepare(load(**overrides), 1).counts["targets"]
+    assert cells[3:] == [f"{targets:,}", f"{3 * targets:,}"]  # 7 tokens, of which 4 fit
+    assert "\x1b[1;32m" in console.export_text(styles=True)  # a label is bold green

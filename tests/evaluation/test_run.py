@@ -1,0 +1,85 @@
+"""Evaluation in the loop and from a checkpoint, and what it leaves on disk."""
+
+import io
+import json
+import shutil
+
+import pytest
+from rich.console import Console
+
+from cotjax.errors import InputError
+from cotjax.evaluation.metrics import summarise
+from cotjax.evaluation.predict import Prediction
+from cotjax.evaluation.report import summary_table
+from cotjax.evaluation.run import evaluate_checkpoint, fixed_subset, write
+from cotjax.training.writers import make_progress, read_scalars
+from tests.evaluation import tiny
+
+
+def test_a_checkpoint_is_evaluated_as_in_the_loop(workdir):
+    written = {name: workdir / "eval" / f"validation-2.{name}" for name in ("json", "jsonl")}
+    before = {name: file.read_bytes() for name, file in written.items()}
+    scalars = read_scalars(workdir)[-1]
+    for file in written.values():
+        file.unlink()
+    summary, step, predictions = evaluate_checkpoint(workdir, "latest", "validation")
+    assert (step, predictions) == (2, written["jsonl"])
+    assert {name: file.read_bytes() for name, file in written.items()} == before
+    assert {f"validation/{name}": value for name, value in summary.items()}.items() <= (
+        scalars.items()
+    )
+
+
+def test_the_test_split_is_asked_as_a_whole(workdir):
+    progress = make_progress(Console(quiet=True))
+    summary, _, predictions = evaluate_checkpoint(workdir, "2", "test", progress=progress)
+    lines = [json.loads(line) for line in predictions.read_text("utf-8").splitlines()]
+    assert [line["id"] for line in lines] == [f"test-{number:05d}" for number in range(600)]
+    assert summary["num_questions"] == 600
+    assert progress.tasks == []
+
+
+def test_bad_requests(workdir, tmp_path):
+    with pytest.raises(InputError, match=r"nowhere.config\.json is missing"):
+        evaluate_checkpoint(tmp_path / "nowhere", "best", "test")
+    with pytest.raises(InputError, match=r"no checkpoint '7'; steps that exist: 2"):
+        evaluate_checkpoint(workdir, "7", "test")
+    with pytest.raises(InputError, match="has no records of split 'test'"):
+        evaluate_checkpoint(workdir, "best", "test", questions=tmp_path)
+    shutil.copytree(workdir, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "checkpoints")
+    with pytest.raises(InputError, match="checkpoints"):
+        evaluate_checkpoint(tmp_path / "copy", "best", "test")
+
+
+def test_numbers_that_are_not_finite_become_null(tmp_path):
+    broken = Prediction("q", "", None, "unparsed", "a", 1, choice_logprobs=(float("nan"), -1.0))
+    write(tmp_path / "eval", "test", 3, [broken], summarise([]))
+    (line,) = (tmp_path / "eval" / "test-3.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(line)["choice_logprobs"] == [None, -1.0]
+    assert json.loads(line)["answer"] is None
+    assert "rationale" not in json.loads(line)
+    content = json.loads((tmp_path / "eval" / "test-3.json").read_text("utf-8"))
+    assert (content["split"], content["step"], content["accuracy"]) == ("test", 3, None)
+    assert not list((tmp_path / "eval").glob(".*"))
+
+
+def test_a_subset_is_fixed_and_nested():
+    asked = tiny.questions(13)
+    few, more = fixed_subset(asked, 4), fixed_subset(asked, 9)
+    assert len(few) == 4
+    assert [question for question in asked if question in more] == more
+    assert all(question in more for question in few)
+    assert {q.id for q in fixed_subset(asked[::-1], 4)} == {q.id for q in few}
+    assert fixed_subset(asked, None) == fixed_subset(asked, 13) == asked
+
+
+def test_the_table_shows_counts_and_intervals():
+    predictions = tiny.ask("label_first")
+    console = Console(record=True, width=100, file=io.StringIO())
+    console.print(summary_table(summarise(predictions), "title"))
+    shown = console.export_text()
+    right = sum(prediction.outcome == "right" for prediction in predictions)
+    assert f"{right} of 13" in shown
+    assert "unparsed" in shown
+    assert " to " in shown

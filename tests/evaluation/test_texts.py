@@ -1,0 +1,61 @@
+"""A file of texts in, a file of answers out."""
+
+import json
+
+import pytest
+
+from cotjax.errors import InputError
+from cotjax.evaluation.texts import answer_file, read_texts
+
+
+def test_answers_keep_the_order(workdir, tmp_path):
+    texts = ["heavier ? ent1 or ent2", "é", "", "heavier ? ent3 or ent2 " * 4]
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    lines = [json.dumps({"text": text, "id": number}) for number, text in enumerate(texts)]
+    source.write_text("\n".join(lines), "utf-8")
+    counts = answer_file(source, output, workdir=workdir, max_tokens=3)
+    answers = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert [answer["text"] for answer in answers] == texts
+    assert all(set(answer) == {"text", "output", "num_tokens"} for answer in answers)
+    assert all(1 <= answer["num_tokens"] <= 3 for answer in answers)
+    assert counts["texts"] == 4
+    assert counts["cut"] == 0
+    assert counts["unknown"] >= 1
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_an_empty_file_gives_an_empty_file(workdir, tmp_path):
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.touch()
+    assert answer_file(source, output, workdir=workdir)["texts"] == 0
+    assert output.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"text": "a"', r"in\.jsonl:2: not JSON"),
+        (b'{"txt": "a"}', r"in\.jsonl:2: the field 'text' is missing"),
+        (b'{"text": 3}', r"in\.jsonl:2: the field 'text' must be a string"),
+        (b'"a"', r"in\.jsonl:2: must be an object"),
+        (b'{"text": "\xff"}', r"in\.jsonl:2: not UTF-8"),
+    ],
+)
+def test_bad_lines_are_named(tmp_path, line, message):
+    (tmp_path / "in.jsonl").write_bytes(b'{"text": "fine"}\n' + line + b"\n")
+    with pytest.raises(InputError, match=message):
+        read_texts(tmp_path / "in.jsonl")
+
+
+def test_bad_requests(tmp_path):
+    source = tmp_path / "in.jsonl"
+    with pytest.raises(InputError, match="either --workdir or --model"):
+        answer_file(source, tmp_path / "out.jsonl")
+    with pytest.raises(InputError, match=r"in\.jsonl: cannot be read"):
+        answer_file(source, tmp_path / "out.jsonl", workdir=tmp_path)
+    source.write_text('{"text": "a"}\n', "utf-8")
+    with pytest.raises(InputError, match="no such folder; --output"):
+        answer_file(source, tmp_path / "no" / "out.jsonl", workdir=tmp_path)
+    with pytest.raises(InputError, match=r"config\.json is missing"):
+        answer_file(source, tmp_path / "out.jsonl", workdir=tmp_path)
+    assert not (tmp_path / "out.jsonl").exists()
