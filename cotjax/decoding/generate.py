@@ -1,6 +1,7 @@
 """Greedy decoding of a batch in one compiled loop, with an explicit key-value cache."""
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ class _Loop(NamedTuple):
 
     index: Array  # position in the decoder
     token: Array  # [batch], the decoder's next input
-    cache: Any  # apart, see _layers
+    cache: Any  # of the layers, apart (see _layers)
     written: Generated
     done: Array  # [batch]
 
@@ -115,7 +116,8 @@ def _layers(config: T5Config) -> tuple[Callable, Callable]:
     """
 
     def apart(tree):
-        return [jax.tree.map(lambda leaf: leaf[i], tree) for i in range(config.num_decoder_layers)]
+        numbers = range(config.num_decoder_layers)
+        return [jax.tree.map(operator.itemgetter(number), tree) for number in numbers]
 
     def together(layers):
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *layers)

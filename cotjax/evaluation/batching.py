@@ -13,7 +13,8 @@ from rich.progress import Progress
 
 from cotjax.mesh import BATCH_AXES, local_rows, to_global
 
-SMALLEST = 8  # positions of the shortest rows
+SHORT = 32  # positions below which another shape would not be worth its compilation
+MULTIPLE = 8  # of which the positions of the longest rows are one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,5 +111,5 @@ def advancing(
 
 def _round_up(length: int, longest: int) -> int:
     """The next power of two, or the longest length (rounded up a little) where that is less."""
-    power = max(SMALLEST, 1 << (length - 1).bit_length())
-    return min(power, math.ceil(longest / SMALLEST) * SMALLEST)
+    power = max(SHORT, 1 << (length - 1).bit_length())
+    return min(power, math.ceil(longest / MULTIPLE) * MULTIPLE)

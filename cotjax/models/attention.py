@@ -58,6 +58,7 @@ class RelativeBias(nn.Module):
     bidirectional: bool
 
     def setup(self):
+        """Makes the table [buckets, heads]."""
         config = self.config
         self.embedding = self.param(
             "embedding",
@@ -100,6 +101,7 @@ class Attention(nn.Module):
     config: T5Config
 
     def setup(self):
+        """Makes the norm and the four linear maps."""
         config = self.config
         joined = config.num_heads * config.d_kv
         # T5 doesn't divide the scores by sqrt(d_kv); the query's initialisation does it instead.
@@ -153,6 +155,6 @@ class Attention(nn.Module):
         return self.dropout(self.out(joined), deterministic=deterministic)
 
     def _split(self, joined: Array) -> Array:
-        """[batch, length, heads * d_kv] -> [batch, heads, length, d_kv], as matrix products want it."""
+        """[batch, length, heads * d_kv] -> [batch, heads, length, d_kv], as products want it."""
         shape = (*joined.shape[:-1], self.config.num_heads, self.config.d_kv)
         return joined.reshape(shape).swapaxes(1, 2)

@@ -148,6 +148,7 @@ class T5(nn.Module):
     config: T5Config
 
     def setup(self):
+        """Makes the embedding that both stacks share, the stacks, and the head where untied."""
         config = self.config
         self.shared = nn.Embed(
             config.vocab_size,

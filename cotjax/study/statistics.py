@@ -1,4 +1,4 @@
-"""What may be said about the numbers of a study; all of it in few words as long as seeds are few."""
+"""What may be said about the numbers of a study: little, as long as it has two seeds."""
 
 import dataclasses
 import statistics

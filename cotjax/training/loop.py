@@ -32,7 +32,7 @@ from cotjax.training.prepare import Experiment, optimizer_of, prepare, save_run_
 from cotjax.training.step import TrainState, abstract_state, init_state, train_step
 from cotjax.training.step_log import StepLog, in_words
 from cotjax.training.stopping import stop_signals
-from cotjax.training.writers import RunWriter
+from cotjax.training.writers import RunWriter, read_scalars
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ def train(
     if jax.process_index() == 0:
         configs.dump(config, workdir / "config.json")
         save_run_files(experiment, workdir)
-    with RunWriter(workdir, progress) as writer, jax.set_mesh(mesh):
+    with RunWriter(workdir, progress) as writer:
         run = _Run(config, experiment, mesh, workdir, writer)
         try:
             run.describe()
@@ -241,6 +241,8 @@ class _Run:
         self.step = step
         self.best = meta["best"] if meta["best"] is not None else -math.inf
         self.writer.forget_after(step)
+        for line in read_scalars(self.workdir):
+            self.metrics |= {name: value for name, value in line.items() if "/" in name}
         self.writer.say(f"resumed after step {step}")
         return TrainState(jax.numpy.int32(step), params, opt_state)
 

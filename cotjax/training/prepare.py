@@ -62,8 +62,8 @@ class Experiment:
     counts: dict[str, int]
 
     def fingerprint(self) -> str:
-        """A hash of every token that is trained on."""
-        state = hashlib.blake2b(digest_size=8)
+        """A hash of every token that is trained on, and of what the tokens mean."""
+        state = hashlib.blake2b(self.tokenizer.content_hash().encode(), digest_size=8)
         for field in dataclasses.fields(TokenTable):
             value = getattr(self.steps.table, field.name)
             arrays = (value.values, value.offsets) if isinstance(value, Ragged) else (value,)

@@ -1,0 +1,96 @@
+"""What a study file may say, and what is refused before anything runs."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from configs.default import get_config as default_config
+from cotjax.errors import InputError
+from cotjax.study.grid import Study, Variant, config_of, load, plan
+from tests.conftest import REPOSITORY
+
+PLAIN = Variant("plain", "label only", {"data.order": "label_only"})
+WORDS = Variant("words", "two words", {"data.words.name": "key_words", "data.words.k": 2})
+
+
+def study(*variants: Variant, seeds: tuple[int, ...] = (3, 5)) -> Study:
+    return Study("Which?", default_config(), variants, seeds)
+
+
+def test_runs_are_variants_times_seeds_and_the_first_seed_comes_first():
+    runs = plan(study(PLAIN, WORDS))
+    assert [run.name for run in runs] == [
+        "plain-seed3", "words-seed3", "plain-seed5", "words-seed5",
+    ]  # fmt: skip
+    assert [run.config.seed for run in runs] == [3, 3, 5, 5]
+    assert [run.config.data.words.k for run in runs] == [None, 2, None, 2]
+    assert [run.config.data.order for run in runs[:2]] == ["label_only", "label_first"]
+
+
+def test_the_base_stays_as_it_was():
+    base = default_config()
+    config_of(base, WORDS, seed=7)
+    assert base.to_dict() == default_config().to_dict()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"data.ordre": "label_only"}, "config.data.ordre: no such field.*'data.order'"),
+        ({"words.k": 2}, "config.words.k: no such field.*'data.words.k'"),
+        ({"data.batch_size": "many"}, "config.data.batch_size='many': expects int"),
+        ({"data.order": "label_frist"}, "config.data.order='label_frist'.*'label_first'"),
+        ({"data.words.name": "first_k"}, "config.data.words.k must be set"),
+        ({"seed": 1}, "config.seed: seeds belong"),
+    ],
+)
+def test_a_variant_is_refused_by_name(overrides, message):
+    with pytest.raises(InputError, match=f"variant 'odd': {message}") as caught:
+        plan(study(PLAIN, Variant("odd", "odd", overrides)))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (study(PLAIN, PLAIN), "variants name 'plain' more than once"),
+        (study(PLAIN, seeds=(1, 1)), "seeds name 1 more than once"),
+        (study(PLAIN, seeds=()), "seeds are empty"),
+        (study(Variant("../up", "up", {})), "lower-case"),
+    ],
+)
+def test_a_list_of_runs_is_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        plan(wrong)
+
+
+def test_the_quick_start_is_a_study():
+    quickstart = load(REPOSITORY / "configs/studies/quickstart.py")
+    assert len(plan(quickstart)) == 10
+
+
+def test_a_training_config_is_not_a_study():
+    with pytest.raises(InputError, match=r"must return a cotjax\.study\.grid\.Study"):
+        load(REPOSITORY / "configs/default.py")
+
+
+def test_the_script_tells_a_mistake_in_one_line(tmp_path):
+    file = tmp_path / "wrong.py"
+    file.write_text(
+        "from configs.default import get_config as default_config\n"
+        "from cotjax.study.grid import Study, Variant\n"
+        "def get_config():\n"
+        "    odd = Variant('odd', 'odd', {'data.ordre': 'label_only'})\n"
+        "    return Study('Which?', default_config(), (odd,), (0,))\n"
+    )
+    command = [sys.executable, REPOSITORY / "scripts/study.py"]
+    command += [f"--config={file}", f"--workdir={tmp_path / 'out'}"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "error: variant 'odd': config.data.ordre: no such field; did you mean 'data.order'?"
+    )
+    assert not (tmp_path / "out").exists()

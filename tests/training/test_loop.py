@@ -1,0 +1,216 @@
+"""The loop: resumed equals uninterrupted, and whatever stops a run leaves it resumable."""
+
+import signal
+
+import pytest
+
+from cotjax import config as configs
+from cotjax.checkpoints import Checkpoints
+from cotjax.errors import InputError
+from cotjax.json_files import read_json
+from cotjax.training import loop
+from cotjax.training.loop import train
+from cotjax.training.step_log import StepLog
+from cotjax.training.writers import read_scalars
+
+SMALL = {
+    "model.d_model": 16,
+    "model.d_kv": 4,
+    "model.d_ff": 16,
+    "model.num_layers": 1,
+    "model.num_decoder_layers": 1,
+    "data.batch_size": 16,
+    "data.perturbation.name": "shuffle",
+    "schedule.total_steps": 8,
+    "schedule.warmup_steps": 2,
+    "checkpoint.every": 4,
+    "evaluation.every": 2,
+    "evaluation.max_questions": 8,
+    "evaluation.max_tokens": 4,
+    "evaluation.batch_size": 8,
+    "profile.log_every": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def make_config(repository, cache):
+    def make(**changes):
+        fields = (
+            SMALL | {"data.cache": cache} | {k.replace("__", "."): v for k, v in changes.items()}
+        )
+        words = [f"--config.{name}={value}" for name, value in fields.items()]
+        return configs.load(repository / "configs" / "default.py", words)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def whole(repository, cache, tmp_path_factory):
+    """An uninterrupted run: its workdir and result."""
+    workdir = tmp_path_factory.mktemp("whole")
+    words = [f"--config.{name}={value}" for name, value in SMALL.items()]
+    config = configs.load(
+        repository / "configs" / "default.py", [*words, f"--config.data.cache={cache}"]
+    )
+    return workdir, train(config, workdir)
+
+
+def trained(workdir):
+    """What the training lines say, without times."""
+    names = ("step", "loss", "grad_norm", "learning_rate", "label_loss", "rationale_loss")
+    return [tuple(line[name] for name in names) for line in read_scalars(workdir) if "loss" in line]
+
+
+def interrupt_after(monkeypatch, step, act):
+    """Calls `act` when the loop has taken its `step`th step of this call."""
+    add = StepLog.add
+    taken = []
+
+    def counted(self, work, metrics):
+        add(self, work, metrics)
+        taken.append(work)
+        if len(taken) == step:
+            act()
+
+    monkeypatch.setattr(loop.StepLog, "add", counted)
+
+
+def test_every_step_is_logged_and_the_untouched_student_evaluated(whole):
+    workdir, result = whole
+    assert [line[0] for line in trained(workdir)] == list(range(1, 9))
+    evaluated = [line["step"] for line in read_scalars(workdir) if "validation/accuracy" in line]
+    assert evaluated == [0, 2, 4, 6, 8]
+    assert result.step == 8
+    line = next(line for line in read_scalars(workdir) if "loss" in line)
+    for name in (
+        "label_accuracy",
+        "rationale_accuracy",
+        "examples_per_second",
+        "supervised_tokens_per_second",
+        "tokens_per_second",
+        "mfu",
+        "encoder_non_pad",
+        "decoder_non_pad",
+    ):
+        assert line[name] >= 0
+    assert any((workdir / "events").iterdir())
+    assert "resumed" not in (workdir / "log.txt").read_text()
+
+
+def test_best_and_latest_are_kept_and_files_agree(whole):
+    workdir, result = whole
+    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
+    accuracy = {
+        step: read_json(workdir / "eval" / f"validation-{step}.json")["accuracy"]
+        for step in (0, 2, 4, 6, 8)
+    }
+    assert checkpoints.latest_step() == 8
+    best = max(accuracy[step] for step in (2, 4, 6, 8))
+    assert accuracy[checkpoints.best_step()] == best
+    assert result.metrics["validation/accuracy"] == accuracy[8]
+    meta = checkpoints.meta(8)
+    assert (meta["step"], meta["examples"]) == (8, 8 * 16)
+    checkpoints.close()
+
+
+def test_a_terminated_run_resumes_bit_for_bit(whole, make_config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 5, lambda: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(SystemExit) as stop:
+            train(make_config(), tmp_path)
+    assert stop.value.code == 128 + signal.SIGTERM
+    assert [line[0] for line in trained(tmp_path)] == [1, 2, 3, 4, 5]
+    assert "run the same command to go on" in (tmp_path / "log.txt").read_text()
+    train(make_config(), tmp_path)
+    assert "resumed after step 5" in (tmp_path / "log.txt").read_text()
+    assert trained(tmp_path) == trained(whole[0])
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(whole, make_config, tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def kill():
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 7, kill)
+        with pytest.raises(Killed):
+            train(make_config(), tmp_path)
+    train(make_config(), tmp_path)
+    assert trained(tmp_path) == trained(whole[0])  # steps taken twice stand there once
+
+
+def test_a_finished_run_is_left_as_it_is(whole, make_config):
+    workdir, result = whole
+    before = trained(workdir)
+    again = train(make_config(), workdir)
+    assert trained(workdir) == before
+    assert again.step == result.step
+    assert again.metrics == result.metrics
+
+
+@pytest.mark.slow
+def test_another_mesh_resumes_with_the_same_losses(whole, make_config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 4, lambda: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(SystemExit):
+            train(make_config(), tmp_path)
+    moved = {"mesh__data": 2, "mesh__fsdp": 2, "mesh__tensor": 2}
+    train(make_config(model__dropout_rate=0.1, **moved), tmp_path)
+    for one, other in zip(trained(tmp_path), trained(whole[0]), strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
+
+
+def test_a_workdir_of_another_config_is_refused(whole, make_config):
+    with pytest.raises(InputError, match=r"holds a run with config\.data\.order='label_first'"):
+        train(make_config(data__order="label_only"), whole[0])
+
+
+def test_a_mesh_that_does_not_divide_is_refused(make_config, tmp_path):
+    with pytest.raises(InputError, match=r"config\.mesh"):
+        train(make_config(mesh__data=3), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(make_config, tmp_path):
+    with pytest.raises(InputError, match=r"lower config\.optimizer\.learning_rate"):
+        train(make_config(optimizer__learning_rate=1e30), tmp_path)
+
+
+def test_other_data_under_the_same_names_is_refused(make_config, tmp_path, monkeypatch):
+    records = tmp_path / "records"
+    write_comparison_records(records, "size1")
+    config = make_config(data__records=records)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1, lambda: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(SystemExit):
+            train(config, tmp_path / "run")
+    import shutil
+
+    shutil.rmtree(records)
+    write_comparison_records(records, "size2")
+    with pytest.raises(InputError, match="trained on other data"):
+        train(config, tmp_path / "run")
+
+
+def write_comparison_records(folder, word):
+    """The task's own questions with one-word rationales."""
+    import dataclasses
+
+    from cotjax.records import Manifest, write_records
+    from cotjax.tasks import get_task
+
+    records = [
+        dataclasses.replace(
+            record,
+            rationales=(dataclasses.replace(record.rationales[0], text=word, key_words=None),),
+        )
+        for record in get_task("comparison", "text").oracle_records("train")
+    ]
+    write_records(folder, Manifest(task="comparison", split="train", teacher="test"), records)
