@@ -201,3 +201,14 @@ def constrain_batch(x: jax.Array) -> jax.Array:
         return x
     rest = (P.UNCONSTRAINED,) * (x.ndim - 1)
     return jax.lax.with_sharding_constraint(x, P(BATCH_AXES, *rest))
+
+
+def gather_width(table: jax.Array) -> jax.Array:
+    """Makes the rows of a table [vocab, embed] whole on every device, still split by 'vocab'.
+
+    Before a lookup: from rows that 'fsdp' splits XLA would give activations split by width and
+    then move them all. Does nothing without a mesh in context.
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return table
+    return jax.lax.with_sharding_constraint(table, P(LOGICAL_TO_MESH["vocab"], None))

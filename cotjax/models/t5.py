@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from cotjax.mesh import constrain_batch
+from cotjax.mesh import constrain_batch, gather_width
 from cotjax.models.attention import Attention, RelativeBias, dense, norm
 from cotjax.models.t5_config import LOGICAL_AXES, PRESETS, T5Config
 
@@ -231,7 +231,8 @@ class T5(nn.Module):
 
     def _embed(self, tokens: Array) -> Array:
         # Gathered before it is cast: so the gradient adds up in float32.
-        return self.shared(tokens).astype(self.config.dtype)
+        embedded = jnp.take(gather_width(self.shared.embedding), tokens, axis=0)
+        return constrain_batch(embedded).astype(self.config.dtype)
 
     def _logits(self, x: Array) -> Array:
         config = self.config

@@ -39,7 +39,7 @@ def test_the_mesh_divides_the_rows():
 def test_positions_limit_the_rows():
     lengths = [(250, 3)] * 3 + [(10, 9)] * 5
     got = [(rows.count, rows.lengths) for rows in group(lengths, mesh(1), 4, most_positions=512)]
-    assert got == [(2, (256, 8)), (2, (256, 16)), (4, (32, 16))]
+    assert got == [(2, (256, 16)), (2, (256, 16)), (4, (32, 16))]
 
 
 @settings(max_examples=60, deadline=None)

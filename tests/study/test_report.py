@@ -4,23 +4,29 @@ import html.parser
 import io
 import re
 
+import pytest
 from rich.console import Console
 
 from cotjax.study.report import comparison_table, page
 from tests.study.drawn import results
 
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return page(results())
+
+
 LOADING = re.compile(r"""(?:src|href)\s*=\s*["'](?!#)|url\((?!#)|@import|<script|<link|<iframe""")
 
 
-def test_the_page_needs_nothing_from_elsewhere():
-    text = page(results())
+def test_the_page_needs_nothing_from_elsewhere(text):
     assert not LOADING.findall(text)
     assert text.count("<svg") == 3
     assert "var(--series-0)" in text
     assert "#fe0" not in text  # a stand-in colour that the page does not know
 
 
-def test_the_page_is_well_formed():
+def test_the_page_is_well_formed(text):
     void, opened = {"meta", "br"}, []
 
     class Checker(html.parser.HTMLParser):
@@ -31,12 +37,11 @@ def test_the_page_is_well_formed():
         def handle_endtag(self, tag):
             assert opened.pop() == tag
 
-    Checker().feed(page(results()))
+    Checker().feed(text)
     assert not opened
 
 
-def test_the_page_shows_each_seed_and_what_must_be_said():
-    text = page(results())
+def test_the_page_shows_each_seed_and_what_must_be_said(text):
     for number in ("50.0", "54.0", "90.0", "98.0", "94.0", "82.0", "52.0", "0.645", "2.5"):
         assert f">{number}" in text
     assert "Little &amp; short." in text
@@ -44,16 +49,15 @@ def test_the_page_shows_each_seed_and_what_must_be_said():
     assert "data.order = plain" in text
 
 
-def test_titles_are_escaped():
-    text = page(results())
+def test_titles_are_escaped(text):
     assert "label &lt;first&gt;" in text
     assert "<first>" not in text
 
 
-def test_plots_have_ids_of_their_own():
-    ids = re.findall(r' id="([^"]+)"', page(results()))
+def test_plots_have_ids_of_their_own(text):
+    ids = re.findall(r' id="([^"]+)"', text)
     # matplotlib numbers its groups in every figure; what is referred to must be unique.
-    referred = set(re.findall(r'(?:href="#|url\(#)([^")]+)', page(results())))
+    referred = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
     assert all(ids.count(name) == 1 for name in referred)
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import pytest
 from rich.console import Console
 
@@ -10,9 +11,10 @@ from cotjax.errors import InputError
 from cotjax.study import run as study_run
 from cotjax.study.grid import Study, Variant
 from cotjax.study.run import TRAIN_QUESTIONS, run_study
+from cotjax.training.loop import TrainResult, train
 
 STEPS = 3
-RUNS = ["plain-seed0", "words-seed0"]
+RUNS = ["whole-seed0", "swapped-seed0"]
 
 
 def tiny_study(cache, steps: int = STEPS) -> Study:
@@ -26,8 +28,8 @@ def tiny_study(cache, steps: int = STEPS) -> Study:
     base.evaluation.batch_size = 256
     base.profile.log_every = 1
     variants = (
-        Variant("plain", "label only", {"data.order": "label_only"}),
-        Variant("words", "2 words", {"data.words.name": "key_words", "data.words.k": 2}),
+        Variant("whole", "label first", {}),
+        Variant("swapped", "another question’s", {"data.perturbation.name": "swap"}),
     )
     return Study("Tiny", base, variants, seeds=(0,), about=("What.",), caveats=("Careful.",))
 
@@ -39,9 +41,28 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(folder):
+def compilations() -> list[int]:
+    """How many programs were compiled for each run of the study."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def finished(folder, compilations):
     """Its results."""
-    return run_study(tiny_study(folder / "cache"), folder / "out", Console(quiet=True))
+
+    def count(event: str, _: float, **__) -> None:
+        compilations[-1] += event.endswith("backend_compile_duration")
+
+    def spy(*arguments) -> TrainResult:
+        compilations.append(0)
+        return train(*arguments)
+
+    jax.monitoring.register_event_duration_secs_listener(count)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study_run, "train", spy)
+        results = run_study(tiny_study(folder / "cache"), folder / "out", Console(quiet=True))
+    jax.monitoring.unregister_event_duration_listener(count)
+    return results
 
 
 @pytest.fixture
@@ -53,7 +74,6 @@ def trained(monkeypatch) -> list[str]:
         names.append(workdir.name)
         return train(config, workdir, progress)
 
-    train = study_run.train
     monkeypatch.setattr(study_run, "train", spy)
     return names
 
@@ -76,10 +96,16 @@ def test_results_are_what_the_evaluations_wrote(finished, folder):
 
 
 def test_all_variants_show_the_same_question(finished):
-    plain, words = (run["example"] for run in finished["runs"])
-    assert plain["input"] == words["input"]
-    assert [kind for kind, _ in plain["segments"]] == ["label", "eos"]
-    assert [kind for kind, _ in words["segments"]] == ["label", "connective", "rationale", "eos"]
+    whole, swapped = (run["example"] for run in finished["runs"])
+    assert whole["input"] == swapped["input"]
+    assert [kind for kind, _ in whole["segments"]] == ["label", "connective", "rationale", "eos"]
+    assert whole["segments"][0] == swapped["segments"][0]
+    assert whole["segments"][2] != swapped["segments"][2]
+
+
+def test_runs_of_equal_shapes_share_what_is_compiled(finished, compilations):
+    assert compilations[0] > 0
+    assert compilations[1:] == [0]
 
 
 def test_the_page_holds_the_numbers(finished, folder):
@@ -96,11 +122,11 @@ def test_a_finished_study_is_not_repeated(finished, folder, trained):
 
 
 def test_only_what_is_missing_is_run_and_an_interrupted_time_is_not_told(finished, folder, trained):
-    result = folder / "out" / "runs" / "words-seed0" / "result.json"
+    result = folder / "out" / "runs" / "swapped-seed0" / "result.json"
     before = result.read_text("utf-8")
     result.unlink()  # as if the study had been killed between training and evaluation
     again = run_study(tiny_study(folder / "cache"), folder / "out", Console(quiet=True))
-    assert trained == ["words-seed0"]
+    assert trained == ["swapped-seed0"]
     assert again["runs"][1]["test"] == finished["runs"][1]["test"]
     assert again["runs"][1]["seconds"] is None
     result.write_text(before, "utf-8")
@@ -114,9 +140,8 @@ def test_another_config_is_refused_before_anything_runs(finished, folder, traine
 
 
 def test_progress_reaches_the_end(finished, folder, capsys):
-    lines = []
     console = Console(width=200, force_terminal=False)
     run_study(tiny_study(folder / "cache"), folder / "out", console)
     lines = capsys.readouterr().out
     assert "report.html" in lines
-    assert "label only" in lines
+    assert "label first" in lines
