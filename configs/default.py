@@ -115,7 +115,7 @@ def get_config():
     evaluation.splits = ("validation",)  # train, validation, test
     evaluation.best_metric = "validation/accuracy"  # or validation/choice_accuracy; never test
     evaluation.batch_size = 64  # questions decoded at once
-    evaluation.max_questions = optional(int)  # a fixed subset of a split; unset: all
+    evaluation.max_questions = optional(int)  # in the loop: a fixed subset; unset: all
     evaluation.max_tokens = optional(int)  # generated at most; unset: data.target_length
 
     config.profile = profile = config_dict.ConfigDict()

@@ -46,9 +46,7 @@ def run(
 
 
 def _guarded(main: Callable[..., None], overrides: list[str] | None) -> None:
-    if not flags.FLAGS["verbosity"].present:  # Orbax tells of every file at the default level
-        logging.set_verbosity(logging.WARNING)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _quieten_libraries()
     try:
         if overrides is None:
             main()
@@ -60,6 +58,16 @@ def _guarded(main: Callable[..., None], overrides: list[str] | None) -> None:
         fail(str(error))
     except BrokenPipeError:  # the reader of our output (`| head`) went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _quieten_libraries() -> None:
+    """Leaves the terminal to the script: Orbax and TensorFlow tell of every file and feature."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.ERROR)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault(
+        "TF_ENABLE_ONEDNN_OPTS", "0"
+    )  # it says so when on, and TF computes nothing
 
 
 def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:

@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
+from cotjax.data.work import Work
 from cotjax.models.t5 import PRESETS, T5, T5Config
 from cotjax.training import throughput
-from cotjax.data.work import Work
 from cotjax.training.throughput import Throughput, forward_flops, peak_flops, train_flops
 
 SMALL = T5Config(
