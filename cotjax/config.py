@@ -47,6 +47,11 @@ AT_LEAST_ONE = (
     "evaluation.batch_size",
     "profile.num_steps",
     "profile.log_every",
+    # Unset, or 1 or more.
+    "data.encoder_length",
+    "data.decoder_length",
+    "evaluation.max_questions",
+    "evaluation.max_tokens",
 )
 NOT_NEGATIVE = (
     "optimizer.learning_rate",
@@ -58,6 +63,9 @@ NOT_NEGATIVE = (
     "loss.label_smoothing",
     "loss.z_loss",
     "seed",
+    # Unset, or not negative.
+    "data.words.k",
+    "profile.first_step",
 )
 FRACTIONS = (
     "task.validation_fraction",
@@ -159,9 +167,9 @@ def validate(config: ConfigDict) -> None:
             hint = ", ".join(map(str, allowed)) + _nearest(flat[name], allowed)
             raise InputError(f"config.{name}={flat[name]!r} is not one of {hint}")
     for name in AT_LEAST_ONE:
-        _require(flat[name] >= 1, name, flat[name], "must be 1 or more")
+        _require(flat[name] is None or flat[name] >= 1, name, flat[name], "must be 1 or more")
     for name in NOT_NEGATIVE:
-        _require(flat[name] >= 0, name, flat[name], "must not be negative")
+        _require(flat[name] is None or flat[name] >= 0, name, flat[name], "must not be negative")
     for name in FRACTIONS:
         _require(0 <= flat[name] <= 1, name, flat[name], "must lie between 0 and 1")
     _validate_together(flat)

@@ -45,6 +45,8 @@ def test_overrides_of_every_type(default):
         ("--config.optimizer.learning_rate=-1", "must not be negative"),
         ("--config.data.perturbation.fraction=1.5", "must lie between 0 and 1"),
         ("--config.data.words.name=first_k", "data.words.k must be set"),
+        ("--config.data.words.k=-1", "data.words.k=-1 must not be negative"),
+        ("--config.evaluation.max_questions=0", "must be 1 or more"),
         ("--config.data.words.k=3", "needs config.data.words.name"),
         ("--config.evaluation.splits=('tests',)", "did you mean 'test'"),
         ("--config.evaluation.splits=('test',)", "must hold 'validation'"),

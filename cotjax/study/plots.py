@@ -101,7 +101,7 @@ def _dots(axes: Axes, row: int, variant: VariantSummary) -> None:
     for number, (value, (low, high)) in enumerate(
         zip(test, variant.intervals["test"], strict=True)
     ):
-        height = row + 0.3 * ((number + 1) / (len(test) + 1) - 0.5)
+        height = row + 0.45 * ((number + 1) / (len(test) + 1) - 0.5)
         axes.plot([100 * low, 100 * high], [height] * 2, color=colour, linewidth=1, alpha=0.6)
         axes.plot(100 * train[number], height, "o", ms=6, mec=colour, mfc=STAND_IN["paper"])
         axes.plot(100 * value, height, "o", ms=6, mec=colour, mfc=colour)

@@ -12,9 +12,9 @@ from cotjax.study.style import STYLE
 
 HEADINGS = (
     "variant",
-    "test accuracy, %",
+    "test accuracy",
     "mean",
-    "train accuracy, %",
+    "train accuracy",
     "label loss",
     "tokens",
     "seconds",
@@ -54,7 +54,7 @@ def page(results: Mapping[str, Any]) -> str:
         f"<h1>{_text(results['title'])}</h1>",
         *_paragraphs(results["about"], first_class="lead"),
         "<h2>Right answers</h2>",
-        f'<figure class="wide">{accuracy_dots(variants, guess)}<figcaption>'
+        f'<figure><div class="scroll">{accuracy_dots(variants, guess)}</div><figcaption>'
         f"{_text(_dots_caption(results))}</figcaption></figure>",
         _table(variants, results),
         *_paragraphs([_table_note(results)], first_class="note"),
@@ -126,7 +126,7 @@ def _dots_caption(results: Mapping[str, Any]) -> str:
 def _table_note(results: Mapping[str, Any]) -> str:
     seeds = results["seeds"]
     return (
-        f"One value a seed ({', '.join(map(str, seeds))}), with its Wilson interval in small "
+        f"Percentages, one a seed ({', '.join(map(str, seeds))}), the Wilson interval in small "
         "type; the mean is of these seeds alone and has no interval, which would take more of "
         "them. Accuracy is of greedily generated answers. Label loss: mean −log p of the right "
         "label of a test question with the token that closes it, in nats, after the student’s own "
@@ -162,8 +162,8 @@ def _examples(results: Mapping[str, Any]) -> str:
     ]
     question = _text(results["runs"][0]["example"]["input"])
     return (
-        f'<p>To <code>{question}</code>: the <span class="label">label</span>, the '
-        '<span class="rationale">rationale</span> and the words between them.</p>'
+        f'<p>To <code>{question}</code>, the <span class="label">label</span> and the '
+        '<span class="rationale">rationale</span>:</p>'
         f"<dl>{''.join(rows)}</dl>"
     )
 

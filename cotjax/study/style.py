@@ -4,12 +4,14 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --paper: #fcfbf8; --ink: #22211f; --quiet: #6b6862; --line: #dedad1; --tint: #f2efe8;
+  --label: #ffe2a0; --rationale: #d3e7f7;
   --series-0: #7d7a72; --series-1: #0f6fae; --series-2: #c2410c; --series-3: #15803d;
   --series-4: #9333a8; --series-5: #a16207; --series-6: #0e7490; --series-7: #be123c;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #171715; --ink: #ebe8e1; --quiet: #a19d94; --line: #3a3833; --tint: #22211e;
+    --label: #6b4e0a; --rationale: #173f5f;
     --series-0: #a8a49a; --series-1: #5fb0e8; --series-2: #f4894f; --series-3: #58c27d;
     --series-4: #cf8be0; --series-5: #dcae4a; --series-6: #52c0d6; --series-7: #f5758f;
   }
@@ -32,6 +34,7 @@ table, .note, figcaption, .legend, dl, svg text, summary {
 .note, figcaption { font-size: 0.85rem; line-height: 1.5; }
 figure { margin: 0 0 1.5rem; }
 svg { display: block; width: 100%; height: auto; }
+.scroll svg { min-width: 34rem; }
 .pair { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); }
 .scroll { overflow-x: auto; margin: 0 0 0.75rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.875rem; line-height: 1.4; }
@@ -56,10 +59,11 @@ dt { margin-top: 0.75rem; }
 dd { margin: 0.25rem 0 0; padding: 0.4rem 0.75rem; background: var(--tint); border-radius: 0.3rem; }
 dd, code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 code { font-size: 0.85em; overflow-wrap: anywhere; }
-.label { color: var(--series-3); font-weight: 600; }
-.rationale { color: var(--series-1); }
-.connective { color: var(--quiet); }
-.eos { color: var(--line); }
+.label, .rationale { padding: 0.1em 0.3em; border-radius: 0.2em; }
+.label { background: var(--label); }
+.rationale { background: var(--rationale); }
+.connective, .eos { color: var(--quiet); }
+.label, .rationale { -webkit-box-decoration-break: clone; box-decoration-break: clone; }
 li { margin-bottom: 0.6rem; }
 ul { padding-left: 1.2rem; }
 details { margin-top: 2.75rem; }

@@ -13,13 +13,14 @@ from cotjax.targets.segments import Kind
 from cotjax.training.throughput import Throughput
 from cotjax.training.writers import RunWriter
 
+STEPS_AHEAD = 2  # enough to hide the host's own work
 LOGGED_KINDS = {"label": Kind.LABEL, "rationale": Kind.RATIONALE}
 
 
 class StepLog:
     """Takes the metrics of every step; `flush` writes means and rates since the last line.
 
-    Metrics stay on the device until then, so the host runs ahead of the steps.
+    Metrics stay on the device until then, so the host runs a little ahead of the steps.
     """
 
     def __init__(self, model: T5Config, mesh: jax.sharding.Mesh, writer: RunWriter):
@@ -38,8 +39,13 @@ class StepLog:
         self._throughput.restart()
 
     def add(self, work: Work, metrics: dict[str, jax.Array]) -> None:
-        """Takes a step's metrics, still on the device."""
+        """Takes a step's metrics, still on the device; waits for those of a few steps before.
+
+        So the host is never far ahead: the bar tells the truth, and few batches wait in memory.
+        """
         self._waiting.append((work, metrics))
+        if len(self._waiting) > STEPS_AHEAD:
+            jax.block_until_ready(self._waiting[-1 - STEPS_AHEAD][1]["loss"])
         self._writer.progress.advance(self._bar)
 
     def flush(self, step: int) -> None:

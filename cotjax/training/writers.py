@@ -26,6 +26,7 @@ def make_progress(console: Console | None = None) -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[rate]}"),
         console=console or Console(),
+        speed_estimate_period=300,  # seconds; evaluation makes steps come in bursts
     )
 
 

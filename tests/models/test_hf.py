@@ -431,6 +431,15 @@ class TestResolve:
     def test_a_folder(self, tmp_path):
         assert hf.resolve(str(tmp_path)) == tmp_path
 
+    def test_a_model_of_the_hub(self, tied_folder, tmp_path, monkeypatch):
+        """A cache in the Hub's layout stands for the Hub: what a second run without network sees."""
+        model = tmp_path / "models--owner--name"
+        shutil.copytree(tied_folder, model / "snapshots" / ("0" * 40))
+        (model / "refs").mkdir()
+        (model / "refs" / "main").write_text("0" * 40)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        assert hf.read_config(hf.resolve("owner/name")) == hf.read_config(tied_folder)
+
     @pytest.mark.parametrize("source", ["/missing/folder", "./missing", "a/b/c"])
     def test_a_missing_folder(self, source):
         refuses(lambda: hf.resolve(source), f"{source}: no such folder")
