@@ -29,12 +29,12 @@ def get_config():
             Variant("label_first", "label first", LABEL_FIRST),
             Variant(
                 "key_words",
-                "label first, the 2 key words",
+                "label first, 2 key words",
                 LABEL_FIRST | {"data.words.name": "key_words", "data.words.k": 2},
             ),
             Variant(
                 "swapped",
-                "label first, another question’s rationale",
+                "label first, swapped",
                 LABEL_FIRST | {"data.perturbation.name": "swap"},
             ),
         ),
@@ -53,8 +53,8 @@ ABOUT = (
     "All students read the same questions, in the same order, for the same number of steps and "
     "with the same regularisation. They differ in what they are taught to say: the label alone, "
     "a rationale that states both sizes before or after the label, only the rationale’s two key "
-    "words, or the rationale of another question. A student that says the label first is not "
-    "asked for the rationale at test time: it costs no tokens.",
+    "words, or another question’s rationale, swapped in. A student that says the label first is "
+    "not asked for the rationale at test time: it costs no tokens.",
 )
 
 CAVEATS = (

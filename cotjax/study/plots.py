@@ -18,14 +18,14 @@ STAND_IN = {name: f"#fe{number:02x}dc" for number, name in enumerate(NAMES)}
 
 STYLE = {
     "svg.fonttype": "none",  # text stays text, in the page's type
-    "font.size": 11,
+    "font.size": 10,
     "text.color": STAND_IN["ink"],
     "axes.labelcolor": STAND_IN["quiet"],
     "axes.edgecolor": STAND_IN["line"],
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlelocation": "left",
-    "axes.titlesize": 12,
+    "axes.titlesize": 11,
     "grid.color": STAND_IN["line"],
     "grid.linewidth": 0.6,
     "xtick.color": STAND_IN["line"],
@@ -46,7 +46,7 @@ def accuracy_dots(variants: Sequence[VariantSummary], chance: float) -> str:
     A thin line through a filled dot is the Wilson interval of that run.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 0.9 + 0.62 * len(variants)), layout="constrained")
+        figure = Figure(figsize=(6.4, 0.8 + 0.5 * len(variants)), layout="constrained")
         axes = figure.add_subplot()
         for row, variant in enumerate(variants):
             _dots(axes, row, variant)
@@ -74,7 +74,7 @@ def accuracy_dots(variants: Sequence[VariantSummary], chance: float) -> str:
 def curves(results: Mapping[str, Any], curve: str, title: str, percent: bool) -> str:
     """A line a run over the steps of training, in the colours of the variants."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 3.1), layout="constrained")
+        figure = Figure(figsize=(4.4, 3.0), layout="constrained")
         axes = figure.add_subplot()
         for number, variant in enumerate(results["variants"]):
             for run in results["runs"]:
@@ -85,7 +85,10 @@ def curves(results: Mapping[str, Any], curve: str, title: str, percent: bool) ->
         if percent:
             chance = 100 * results["constant_guess"]["accuracy"]
             axes.axhline(chance, color=STAND_IN["quiet"], linewidth=1, dashes=(4, 3))
-        axes.set_ylim((0, 102) if percent else (0, None))
+            axes.set_ylim(0, 102)
+        else:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlim(0, None)
         axes.set_title(title, color=STAND_IN["ink"])
         axes.set_xlabel("steps")

@@ -19,20 +19,21 @@ HEADINGS = (
     "tokens",
     "seconds",
 )
+SHORT_HEADINGS = ("variant", "test %", "mean", "train %", "loss", "tokens", "secs")
 CONSTANT = "always the same answer"
 
 
 def comparison_table(results: Mapping[str, Any]) -> Table:
-    """The variants for the terminal: a value a seed, and their mean."""
-    table = Table(title=results["title"], title_justify="left")
-    for heading in HEADINGS:
+    """The variants for a terminal of 80 columns: a value a seed, and their mean."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in SHORT_HEADINGS:
         table.add_column(heading, justify="left" if heading == "variant" else "right")
     for variant in by_variant(results):
         table.add_row(
             variant.title,
-            _each(variant.accuracy["test"], percent=True),
+            _each(variant.accuracy["test"]),
             f"{100 * variant.accuracy['test'].mean:.1f}",
-            _each(variant.accuracy["train"], percent=True),
+            _each(variant.accuracy["train"]),
             f"{variant.label_nll.mean:.3f}",
             f"{variant.mean_tokens.mean:.1f}",
             f"{variant.seconds.mean:.0f}" if variant.seconds else "",
@@ -54,7 +55,7 @@ def page(results: Mapping[str, Any]) -> str:
         f"<h1>{_text(results['title'])}</h1>",
         *_paragraphs(results["about"], first_class="lead"),
         "<h2>Right answers</h2>",
-        f'<figure><div class="scroll">{accuracy_dots(variants, guess)}</div><figcaption>'
+        f"<figure>{accuracy_dots(variants, guess)}<figcaption>"
         f"{_text(_dots_caption(results))}</figcaption></figure>",
         _table(variants, results),
         *_paragraphs([_table_note(results)], first_class="note"),
@@ -140,7 +141,12 @@ def _table_note(results: Mapping[str, Any]) -> str:
 def _learning(results: Mapping[str, Any]) -> tuple[str, str]:
     return (
         curves(results, "validation_curve", "Validation accuracy, %", percent=True),
-        curves(results, "label_loss_curve", "Training loss of the label, nats", percent=False),
+        curves(
+            results,
+            "label_loss_curve",
+            "Training loss of the label, nats, log scale",
+            percent=False,
+        ),
     )
 
 
@@ -205,8 +211,8 @@ def _swatch(number: int) -> str:
     return f'<i style="background:var(--{series(number)})"></i>'
 
 
-def _each(values: OverSeeds, percent: bool) -> str:
-    return "  ".join(f"{100 * v if percent else v:.1f}" for v in values.values)
+def _each(rates: OverSeeds) -> str:
+    return " ".join(f"{100 * rate:.1f}" for rate in rates.values)
 
 
 def _text(value: Any) -> str:

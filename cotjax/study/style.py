@@ -34,7 +34,6 @@ table, .note, figcaption, .legend, dl, svg text, summary {
 .note, figcaption { font-size: 0.85rem; line-height: 1.5; }
 figure { margin: 0 0 1.5rem; }
 svg { display: block; width: 100%; height: auto; }
-.scroll svg { min-width: 34rem; }
 .pair { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); }
 .scroll { overflow-x: auto; margin: 0 0 0.75rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.875rem; line-height: 1.4; }

@@ -62,8 +62,8 @@ def test_plots_have_ids_of_their_own(text):
 
 
 def test_the_table_for_the_terminal_has_the_same_numbers():
-    console = Console(file=io.StringIO(), width=140)
+    console = Console(file=io.StringIO(), width=80)
     console.print(comparison_table(results()))
     text = console.file.getvalue()
-    for number in ("50.0  54.0", "90.0  98.0", "94.0", "52.0"):
+    for number in ("50.0 54.0", "90.0 98.0", "94.0", "52.0"):
         assert number in text
