@@ -7,8 +7,8 @@ from setuptools import find_packages, setup
 # jax, flax and orbax change their interfaces in minor releases, the others in major ones.
 CORE = [
     "absl-py>=2.1,<3",
-    "datasets>=4,<6",
     "flax>=0.12,<0.13",
+    "huggingface-hub>=1,<3",
     "jax>=0.9,<0.13",
     "matplotlib>=3.9,<4",
     "ml-collections>=1.1,<2",
@@ -17,10 +17,10 @@ CORE = [
     "orbax-checkpoint>=0.12,<0.13",
     "rich>=13,<16",
     "safetensors>=0.5,<1",
+    "sentencepiece>=0.2,<1",  # reads the tokenizers of T5 v1.0 and v1.1 on the Hub
     "tensorboard>=2.19,<3",
     "tensorflow-cpu>=2.19,<3; sys_platform == 'linux' and platform_machine == 'x86_64'",
     "tensorflow>=2.19,<3; sys_platform != 'linux' or platform_machine != 'x86_64'",
-    "tensorflow-datasets>=4.9.8,<5",
     "tokenizers>=0.21,<1",
     "transformers>=5,<6",
 ]
@@ -35,7 +35,6 @@ EXTRAS = {
         "pytest>=8,<10",
         "ruff>=0.12,<1",
         "scipy>=1.13,<2",
-        "sentencepiece>=0.2,<1",
         "torch==2.13.0",
         "traceforge-title-model==0.2.0",  # real weights of Flan-T5-small's shape, as ONNX
     ],

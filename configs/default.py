@@ -23,7 +23,7 @@ def get_config():
     task.name = "comparison"  # commonsense_qa, comparison
     task.source = "procedural"  # where questions come from: procedural, records:DIR
     task.train_split = "train"
-    # None: a part of the training questions is held out, by hash of the normalised question.
+    # Empty: a part of the training questions is held out, by hash of the normalised question.
     task.validation_split = "validation"
     task.test_split = "test"
     task.validation_fraction = 0.1  # how much is held out where a task has no validation split

@@ -9,6 +9,8 @@ from absl import app, flags, logging
 from cotjax.errors import InputError
 
 USER_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+HELP = {f"{dashes}{word}" for dashes in ("-", "--") for word in ("help", "helpshort", "helpfull")}
 
 
 def fail(message: str) -> None:
@@ -33,7 +35,7 @@ def run(
             "config", None, "config file; --config.section.field=VALUE overrides a field"
         )
         required = ["config", *required]
-    if {"--help", "-h", "-help"} & set(sys.argv[1:]):
+    if (HELP | {"-h"}) & set(sys.argv[1:]):
         _print_help()
         sys.exit(0)
     overrides = [word for word in sys.argv[1:] if takes_config and word.startswith("--config.")]
@@ -58,16 +60,21 @@ def _guarded(main: Callable[..., None], overrides: list[str] | None) -> None:
         fail(str(error))
     except BrokenPipeError:  # the reader of our output (`| head`) went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a folder that can't be written, a full disk
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def _quieten_libraries() -> None:
-    """Leaves the terminal to the script: Orbax and TensorFlow tell of every file and feature."""
+    """Leaves the terminal to the script: libraries tell of every file and feature."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault(
-        "TF_ENABLE_ONEDNN_OPTS", "0"
-    )  # it says so when on, and TF computes nothing
+    # TensorFlow says so when this is on, and computes nothing.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that torch isn't there
 
 
 def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:

@@ -2,7 +2,8 @@
 
     python scripts/evaluate.py --workdir=runs/comparison --checkpoint=best --split=test
 
-Predictions and a summary are written into the workdir's `eval` folder.
+Predictions and a summary are written into the workdir's `eval` folder, as `<split>-<step>`, or as
+`<split>-<folder>-<step>` for the questions of another folder.
 """
 
 from pathlib import Path
@@ -21,6 +22,10 @@ QUESTIONS = flags.DEFINE_string(
 
 def main() -> None:
     """Evaluates one checkpoint on one split."""
+    from cotjax import config
+
+    config.from_workdir(WORKDIR.value)  # told before the seconds that the other imports take
+
     from rich.console import Console
 
     from cotjax.evaluation.report import summary_table

@@ -4,8 +4,8 @@ r"""Lets a student write to the texts of a file, one JSON object with `text` a l
     python scripts/predict.py --model=google/flan-t5-small --input=texts.jsonl \
     --output=answers.jsonl
 
-The best checkpoint of a workdir is asked. Lines of `text`, `output` and `num_tokens` come out, in
-the same order.
+The best checkpoint of a workdir is asked, or the latest where none has been evaluated yet. Lines of
+`text`, `output` and `num_tokens` come out, in the same order.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ def main() -> None:
     from cotjax.evaluation.texts import answer_file
     from cotjax.training.writers import make_progress
 
-    counts = answer_file(
+    answered = answer_file(
         Path(INPUT.value),
         Path(OUTPUT.value),
         workdir=Path(WORKDIR.value) if WORKDIR.value else None,
@@ -38,9 +38,11 @@ def main() -> None:
         max_tokens=MAX_TOKENS.value,
         progress=make_progress(Console(stderr=True)),
     )
+    if answered.checkpoint == "latest":
+        print("no checkpoint has been evaluated yet: the latest was asked")
     print(
-        f"{counts['texts']} texts answered ({counts['cut']} of them cut to the input length, "
-        f"{counts['unknown']} unknown tokens): {OUTPUT.value}"
+        f"{answered.texts} texts answered ({answered.cut} of them cut to the input length, "
+        f"{answered.unknown} unknown tokens): {OUTPUT.value}"
     )
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from cotjax import config as configs
+from cotjax.config_rules import CHOICES
 from cotjax.errors import InputError
 from cotjax.targets.orders import ORDERS
 from cotjax.targets.perturb import PERTURBATIONS
@@ -47,6 +48,16 @@ def test_overrides_of_every_type(default):
         ("--config.data.words.name=first_k", "data.words.k must be set"),
         ("--config.data.words.k=-1", "data.words.k=-1 must not be negative"),
         ("--config.evaluation.max_questions=0", "must be 1 or more"),
+        ("--config.seed=4294967296", "must be at most 4294967295"),
+        ("--config.seed=-1", "must not be negative"),
+        ("--config.optimizer.learning_rate=nan", "must be a finite number"),
+        ("--config.loss.label_weight=inf", "must be a finite number"),
+        ("--config.optimizer.beta1=1", "below 1"),
+        ("--config.model.num_heads=0", "must be 1 or more"),
+        ("--config.model.dropout_rate=1.0", "below 1"),
+        ("--config.task.train_split=test", "is also asked in evaluation"),
+        ("--config.data.connective= ", "must hold a word"),
+        ("--config.data.targets_per_question=5", "does not divide config.data.batch_size=32"),
         ("--config.data.words.k=3", "needs config.data.words.name"),
         ("--config.evaluation.splits=('tests',)", "did you mean 'test'"),
         ("--config.evaluation.splits=('test',)", "must hold 'validation'"),
@@ -63,16 +74,61 @@ def test_mistakes_name_the_field(default, word, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["model.preset=t5-small", "model.num_layers=3"], "model.num_layers has no effect"),
+        (["model.pretrained=x", "model.gated=True"], "model.gated has no effect"),
+        (["model.pretrained=x", "model.preset=t5-small"], "exclude each other"),
+        (["data.order=label_only", "data.perturbation.name=swap"], "changes nothing"),
+        (["loss.label_weight=0", "loss.rationale_weight=0"], "are both 0"),
+        (["task.validation_split=", "task.validation_fraction=0"], "leaves nothing to choose"),
+    ],
+)
+def test_fields_that_contradict_each_other(default, words, message):
+    with pytest.raises(InputError, match=message):
+        configs.load(default, [f"--config.{word}" for word in words])
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "c.data.odrer = 'label_only'",
+            r"config\.data\.odrer is no field; did you mean 'data.order'",
+        ),
+        ("c.data.batch_size = '64'", r"my\.py:5: TypeError"),
+        ("c.data.batch_size = 1 / 0", r"my\.py:5: ZeroDivisionError"),
+        ("del c.data", r"config\.data\.allow_incomplete is missing"),
+        ("c.data.batch_size = (", r"my\.py:5: SyntaxError"),
+    ],
+)
+def test_mistakes_in_a_file_are_named(tmp_path, body, message):
+    file = tmp_path / "my.py"
+    file.write_text(
+        "from configs.default import get_config as default_config\n\n"
+        f"def get_config():\n    c = default_config()\n    {body}\n    return c\n"
+    )
+    with pytest.raises(InputError, match=message):
+        configs.load(file)
+
+
+def test_a_file_without_get_config_is_refused(tmp_path):
+    (tmp_path / "my.py").write_text("x = 1\n")
+    with pytest.raises(InputError, match="get_config"):
+        configs.load(tmp_path / "my.py")
+
+
 def test_a_missing_file_is_named():
     with pytest.raises(InputError, match=r"--config=nowhere\.py: no such file"):
         configs.load("nowhere.py")
 
 
 def test_the_schema_names_what_the_registries_hold():
-    assert configs.CHOICES["data.order"] == tuple(ORDERS)
-    assert configs.CHOICES["data.perturbation.name"] == tuple(PERTURBATIONS)
-    assert configs.CHOICES["optimizer.name"] == tuple(OPTIMIZERS)
-    assert configs.CHOICES["schedule.name"] == tuple(SCHEDULES)
+    assert CHOICES["data.order"] == tuple(ORDERS)
+    assert CHOICES["data.perturbation.name"] == tuple(PERTURBATIONS)
+    assert CHOICES["optimizer.name"] == tuple(OPTIMIZERS)
+    assert CHOICES["schedule.name"] == tuple(SCHEDULES)
 
 
 def test_every_shipped_config_is_valid(repository):
@@ -91,11 +147,20 @@ def test_a_workdir_keeps_its_config(default, tmp_path):
 
 def test_a_workdir_of_another_config_is_refused(default, tmp_path):
     configs.dump(configs.load(default), tmp_path / "config.json")
+    (tmp_path / "checkpoints" / "100").mkdir(parents=True)
     other = configs.load(default, ["--config.data.order=label_only"])
     with pytest.raises(InputError, match=r"holds a run with config\.data\.order='label_first'"):
         configs.check_same_run(other, tmp_path)
     moved = configs.load(default, ["--config.mesh.fsdp=8", "--config.evaluation.every=7"])
     configs.check_same_run(moved, tmp_path)  # nothing that is learned differs
+    metric = configs.load(default, ["--config.evaluation.best_metric=validation/choice_accuracy"])
+    with pytest.raises(InputError, match="best_metric"):
+        configs.check_same_run(metric, tmp_path)
+
+
+def test_a_workdir_without_checkpoints_is_taken_over(default, tmp_path):
+    configs.dump(configs.load(default), tmp_path / "config.json")
+    configs.check_same_run(configs.load(default, ["--config.seed=1"]), tmp_path)
 
 
 def test_a_damaged_workdir_is_named(tmp_path):

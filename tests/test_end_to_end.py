@@ -88,9 +88,9 @@ def test_evaluation_reads_the_imported_questions(workdir, records, run_script):
         f"--questions={records / 'few'}",
     )
     assert "accuracy" in printed
-    summary = json.loads((workdir / "eval" / "test-2.json").read_text())
+    summary = json.loads((workdir / "eval" / "test-few-2.json").read_text())
     assert summary["num_questions"] == NUM_QUESTIONS
-    lines = (workdir / "eval" / "test-2.jsonl").read_text().splitlines()
+    lines = (workdir / "eval" / "test-few-2.jsonl").read_text().splitlines()
     outcomes = [json.loads(line)["outcome"] for line in lines]
     assert len(outcomes) == NUM_QUESTIONS
     assert outcomes.count("right") == summary["right"]

@@ -2,16 +2,16 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ml_collections.config_dict import ConfigDict
 
 from cotjax.errors import InputError
-from cotjax.records import Record, read_records
+from cotjax.records import Record
 from cotjax.targets.selection import Selection
-from cotjax.tasks.base import Task
-from cotjax.tasks.sources import load_records, to_question
+from cotjax.tasks.base import Question, Task
+from cotjax.tasks.sources import load_records, read_split, to_question
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +56,10 @@ def training_records(task: Task, config: ConfigDict) -> list[Record]:
     Raises:
       InputError: if the folder is unusable or the source has no rationales.
     """
+    split, allow_incomplete = config.task.train_split, config.data.allow_incomplete
     if config.data.records:
-        folder = Path(config.data.records)
-        return read_records(folder, allow_incomplete=config.data.allow_incomplete)[1]
-    return load_records(task, config.task.source, config.task.train_split)
+        return read_split(task, Path(config.data.records), split, allow_incomplete)
+    return load_records(task, config.task.source, split, allow_incomplete)
 
 
 def make_examples(
@@ -68,7 +68,7 @@ def make_examples(
     *,
     label_source: str = "gold",
     selection: Selection | None = None,
-    questions: Set[str] | None = None,
+    questions: Mapping[str, Question] | None = None,
 ) -> Examples:
     """Pairs every chosen rationale with its question and label.
 
@@ -80,17 +80,20 @@ def make_examples(
       records: Questions with their rationales.
       label_source: `gold`, or `teacher`: the answer that the rationale argues for.
       selection: Which of a question's rationales become targets; by default all.
-      questions: Ids of the questions to use; None for all.
+      questions: Those to use, by their ids; None for all.
 
     Raises:
-      InputError: if nothing is left, naming the counts.
+      InputError: if nothing is left, naming the counts, or an id means two questions.
     """
     selection = selection or Selection()
     ids, inputs, targets, dropped = [], [], [], Counter()
     for record in records:
         if questions is not None and record.id not in questions:
+            dropped["records of other questions"] += 1
             continue
         question = to_question(record, split="")
+        if questions is not None:
+            _check_same(task, question, questions[record.id])
         found = list(_targets(task, question, record, len(ids), label_source, selection, dropped))
         if not found:
             dropped["questions without a usable rationale"] += 1
@@ -99,17 +102,28 @@ def make_examples(
         inputs.append(task.format_input(question))
         targets += found
     if not targets:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-        raise InputError(f"config.data.records leaves no target to train on ({reasons})")
-    return Examples(tuple(ids), tuple(inputs), tuple(targets), dropped)
+        reasons = ", ".join(f"{count} {reason}" for reason, count in (+dropped).items())
+        raise InputError(
+            f"config.data.records leaves no target to train on ({reasons or 'no record'})"
+        )
+    return Examples(tuple(ids), tuple(inputs), tuple(targets), +dropped)
+
+
+def _check_same(task: Task, one: Question, other: Question) -> None:
+    """Refuses records that give an id of the source's to another question."""
+    if task.normalised_question(one) != task.normalised_question(other):
+        raise InputError(
+            f"config.data.records asks {one.text!r} under the id {one.id!r}, "
+            f"config.task.source asks {other.text!r}: they are of different data sets"
+        )
 
 
 def _targets(task, question, record, number, label_source, selection, dropped):
     """Yields a question's targets, counting what is left out."""
     chosen = selection.choose(record.rationales)
-    if selection.correct_only:
-        wrong = sum(not rationale.correct for rationale in record.rationales)
-        dropped["rationales with a wrong or unparsed answer"] += wrong
+    wrong = selection.correct_only * sum(not one.correct for one in record.rationales)
+    dropped["rationales with a wrong or unparsed answer"] += wrong
+    dropped["rationales after the first"] += len(record.rationales) - wrong - len(chosen)
     for position in chosen:
         rationale = record.rationales[position]
         label = record.label if label_source == "gold" else rationale.answer

@@ -67,15 +67,20 @@ def tokenize(examples: Examples, tokenizer: Tokenizer, cache: Path | None = None
     return table
 
 
-def cut_inputs(table: TokenTable, length: int, eos: int) -> tuple[TokenTable, int]:
-    """Cuts questions to `length` tokens, EOS included; returns how many were cut."""
+def cut_inputs(table: TokenTable, length: int, eos: int) -> tuple[TokenTable, int, int]:
+    """Cuts questions to `length` tokens, EOS included.
+
+    Returns:
+      The table, how many questions were cut, and how many tokens were cut off them.
+    """
     lengths = table.inputs.lengths
     position = np.arange(len(table.inputs.values)) - np.repeat(table.inputs.offsets[:-1], lengths)
     cut = table.inputs.keep(position < length)
     values = cut.values.copy()
     values[cut.offsets[1:] - 1] = eos
     inputs = Ragged(values, cut.offsets)
-    return dataclasses.replace(table, inputs=inputs), int((lengths > length).sum())
+    over = np.maximum(lengths - length, 0)
+    return dataclasses.replace(table, inputs=inputs), int((over > 0).sum()), int(over.sum())
 
 
 def keep_words(table: TokenTable, choice: WordChoice) -> TokenTable:
@@ -117,10 +122,10 @@ def check_labels_fit(table: TokenTable, order: Order, connective: int, target_le
         )
 
 
-def count_tokens(table: TokenTable, unknown: int) -> dict[str, int]:
-    """Tokens and unknown tokens of each field."""
+def count_tokens(table: TokenTable, unknown: int, order: Order) -> dict[str, int]:
+    """Tokens and unknown tokens of each field that the order uses."""
     counts = {}
-    for field in ("inputs", "labels", "rationales"):
+    for field in ("inputs", "labels", *(["rationales"] if order.uses_rationale else [])):
         values = getattr(table, field).values
         counts[f"{field}/tokens"] = len(values)
         counts[f"{field}/unknown"] = int((values == unknown).sum())

@@ -34,25 +34,28 @@ def evaluate(
     split: str,
     step: int,
     folder: Path | None,
+    records: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
-    """Asks every question, and writes predictions and summary.
+    """Asks every question, or a fixed subset, and writes predictions and summary.
 
     Args:
       student: Who is asked; its parameters stay where they are.
       task, questions, order: What is asked, and in which order the student answers.
       config: Of the run; its `evaluation` section and lengths are used.
-      split, step: What the files are called by.
-      folder: Takes `<split>-<step>.json` and `.jsonl`; None writes nothing.
+      split, step: What the files are called by (see `file_name`).
+      folder: Takes two files, `.json` and `.jsonl`; None writes nothing.
+      records: Where the questions come from, if not from the config's source.
       progress: Shows how far it is.
 
     Returns:
       The summary (see `summarise`): numbers alone.
     """
+    asked = fixed_subset(questions, config.evaluation.max_questions)
     predictions = predict(
         student,
         task,
-        fixed_subset(questions, config.evaluation.max_questions),
+        asked,
         order,
         max_tokens=config.evaluation.max_tokens or config.data.target_length,
         input_length=config.data.input_length,
@@ -61,7 +64,10 @@ def evaluate(
     )
     summary = summarise(predictions)
     if folder is not None and jax.process_index() == 0:
-        write(folder, split, step, predictions, summary)
+        source = f"records:{records}" if records else config.task.source
+        about = {"split": split, "step": step, "source": source}
+        subset = len(asked) if len(asked) < len(questions) else None
+        write(folder, file_name(split, step, records, subset), predictions, about | summary)
     return summary
 
 
@@ -108,9 +114,21 @@ def evaluate_checkpoint(
         split=split,
         step=step,
         folder=folder,
+        records=questions,
         progress=progress,
     )
-    return summary, step, folder / f"{split}-{step}.jsonl"
+    return summary, step, folder / f"{file_name(split, step, questions)}.jsonl"
+
+
+def file_name(split: str, step: int, records: Path | None = None, subset: int | None = None) -> str:
+    """What an evaluation's files are called, so that none takes the place of another.
+
+    `<split>-<step>` for a split as a whole, with `-subset<count>` for some of its questions, and
+    `<split>-<folder>-<step>` for other records.
+    """
+    middle = f"-{records.resolve().name}" if records else ""
+    end = f"-subset{subset}" if subset is not None else ""
+    return f"{split}{middle}-{step}{end}"
 
 
 def fixed_subset(questions: Sequence[Question], count: int | None) -> Sequence[Question]:
@@ -122,18 +140,13 @@ def fixed_subset(questions: Sequence[Question], count: int | None) -> Sequence[Q
 
 
 def write(
-    folder: Path,
-    split: str,
-    step: int,
-    predictions: Sequence[Prediction],
-    summary: dict[str, float],
+    folder: Path, name: str, predictions: Sequence[Prediction], content: dict[str, Any]
 ) -> None:
-    """Writes `<split>-<step>.jsonl` and then the summary `<split>-<step>.json`, each atomically."""
+    """Writes `<name>.jsonl` and then `<name>.json`, the summary; each atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = "".join(_json(to_json(prediction)) + "\n" for prediction in predictions)
-    replace_file(folder / f"{split}-{step}.jsonl", lines)
-    content = {"split": split, "step": step, **summary}
-    replace_file(folder / f"{split}-{step}.json", _json(content, indent=1) + "\n")
+    replace_file(folder / f"{name}.jsonl", lines)
+    replace_file(folder / f"{name}.json", _json(content, indent=1) + "\n")
 
 
 def replace_file(file: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ def load_student(
       mesh: Where the parameters are to lie; by default all devices (see `default_mesh`).
 
     Raises:
-      InputError: for a folder that isn't a run's, a checkpoint that it doesn't hold, or another
-        tokenizer than the student was trained with.
+      InputError: for a folder that isn't a run's, a checkpoint that it doesn't hold, or a
+        tokenizer that this one wasn't trained with.
     """
     workdir = Path(workdir).absolute()
     if not workdir.is_dir():
@@ -70,18 +71,22 @@ def load_student(
     except (KeyError, TypeError) as error:
         raise InputError(f"{file}: not the description of a student ({error})") from None
     tokenizer = load_tokenizer(workdir / "tokenizer")
-    if tokenizer.content_hash() != expected:
-        raise InputError(
-            f"{workdir}/tokenizer: not the tokenizer that the student was trained with"
-        )
     mesh = mesh or default_mesh()
-    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
-    try:
+    with closing(Checkpoints(workdir / "checkpoints", read_only=True)) as checkpoints:
         step = checkpoints.resolve(checkpoint)
+        # Of the checkpoint too: the other files may have been replaced since.
+        if {expected, checkpoints.meta(step)["tokenizer_hash"]} != {tokenizer.content_hash()}:
+            raise InputError(
+                f"{workdir}/tokenizer: not the tokenizer that the student was trained with"
+            )
         params = checkpoints.restore_params(step, _params_like(config, mesh))
-    finally:
-        checkpoints.close()
     return Student(config, params, tokenizer, mesh), step
+
+
+def best_or_latest(workdir: Path) -> str:
+    """`best`, or `latest` for a run that was stopped before any checkpoint was evaluated."""
+    with closing(Checkpoints(workdir / "checkpoints", read_only=True)) as checkpoints:
+        return "latest" if checkpoints.best_step() is None else "best"
 
 
 def load_pretrained_student(

@@ -1,5 +1,6 @@
 """Free questions: a file of texts in, a file of what a student writes to each out."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from cotjax.errors import InputError
 from cotjax.evaluation.run import replace_file
 from cotjax.evaluation.student import (
     Student,
+    best_or_latest,
     default_mesh,
     generate,
     load_pretrained_student,
@@ -23,6 +25,23 @@ INPUT_LENGTH = 512
 MAX_TOKENS = 256
 
 
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """What became of a file of texts.
+
+    Attributes:
+      texts: How many were answered.
+      cut: How many of them were cut to the input length.
+      unknown: Their unknown tokens.
+      checkpoint: Who was asked: `best` or `latest` of a run, None for a model.
+    """
+
+    texts: int
+    cut: int
+    unknown: int
+    checkpoint: str | None
+
+
 def answer_file(
     source: Path,
     output: Path,
@@ -31,19 +50,17 @@ def answer_file(
     model: str | None = None,
     max_tokens: int | None = None,
     progress: Progress | None = None,
-) -> dict[str, int]:
+) -> Answered:
     """Answers the `text` of every line of `source`, in order.
 
     Args:
       source: JSON lines; other fields than `text` are not read.
       output: Takes lines of `text`, `output` and `num_tokens`, all of them or none.
-      workdir: A training run, whose best checkpoint is asked; or else
+      workdir: A training run, whose best checkpoint is asked (the latest, where it has evaluated
+        none yet); or else
       model: a Hugging Face folder or Hub id.
       max_tokens: Generated at most; by default as the run's evaluation, or 256.
       progress: Shows how far it is.
-
-    Returns:
-      How many `texts` there were, how many of them were `cut`, and their `unknown` tokens.
 
     Raises:
       InputError: for an unusable file, naming the line; for an unusable student.
@@ -53,9 +70,11 @@ def answer_file(
     texts = read_texts(source)
     if not output.absolute().parent.is_dir():
         raise InputError(f"{output.parent}: no such folder; --output is a file in an existing one")
+    checkpoint = None
     if workdir is not None:
         config = configs.from_workdir(workdir)
-        student, _ = load_student(workdir, "best", default_mesh(config))
+        checkpoint = best_or_latest(workdir)
+        student, _ = load_student(workdir, checkpoint, default_mesh(config))
         input_length = config.data.input_length
         max_tokens = max_tokens or config.evaluation.max_tokens or config.data.target_length
     else:
@@ -67,7 +86,7 @@ def answer_file(
     )
     replace_file(output, _lines(student, texts, written))
     unknown = sum(tokens.count(student.tokenizer.unknown) for tokens in inputs)
-    return {"texts": len(texts), "cut": sum(map(bool, cut)), "unknown": unknown}
+    return Answered(len(texts), sum(map(bool, cut)), unknown, checkpoint)
 
 
 def read_texts(file: Path) -> list[str]:

@@ -32,7 +32,12 @@ TOKENIZER_FILES = (
     "added_tokens.json",
     "spiece.model",
 )
-HUB_FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json", *TOKENIZER_FILES)
+TOKENIZER_PATTERNS = ("config.json", *TOKENIZER_FILES)  # the config may name the tokenizer's class
+MODEL_PATTERNS = ("model*.safetensors", "model.safetensors.index.json", *TOKENIZER_PATTERNS)
+PICKLED = (
+    "pickled weights (*.bin) can run code when read; if you trust them, transformers' "
+    "save_pretrained turns them into safetensors"
+)
 
 
 def resolve(source: str) -> Path:
@@ -40,13 +45,26 @@ def resolve(source: str) -> Path:
 
     From the Hub come config, safetensors and tokenizer alone, never pickled weights or code.
     """
+    folder = _resolve(source, MODEL_PATTERNS)
+    from_hub = folder != Path(source).expanduser()
+    if from_hub and not any(folder.glob("model*.safetensors")):
+        raise InputError(f"{source}: no safetensors came from the Hub; {PICKLED}")
+    return folder
+
+
+def resolve_tokenizer(source: str) -> Path:
+    """The local folder of a tokenizer, as `resolve` finds it; no weights come along."""
+    return _resolve(source, TOKENIZER_PATTERNS)
+
+
+def _resolve(source: str, patterns: tuple[str, ...]) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
     if folder.is_absolute() or source.startswith(".") or source.count("/") > 1:
         raise InputError(f"{source}: no such folder")
     try:
-        return Path(snapshot_download(source, allow_patterns=list(HUB_FILES)))
+        return Path(snapshot_download(source, allow_patterns=list(patterns)))
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{source}: neither a folder nor a model of the Hub: {reason}") from error
@@ -98,6 +116,19 @@ def check_tokenizer(tokenizer_size: int, config: T5Config) -> None:
             f"the tokenizer has {tokenizer_size} ids, the checkpoint a vocab_size of "
             f"{config.vocab_size}: they don't belong together, name the checkpoint's own tokenizer"
         )
+
+
+def check_special_tokens(tokenizer_eos: int, tokenizer_pad: int, config: T5Config) -> None:
+    """Raises InputError where pretrained weights know EOS and padding by other ids."""
+    for name, id_, known in (
+        ("EOS", tokenizer_eos, config.eos_token_id),
+        ("padding", tokenizer_pad, config.pad_token_id),
+    ):
+        if id_ != known:
+            raise InputError(
+                f"{name} is {id_} in the tokenizer, {known} in the checkpoint: they don't belong "
+                "together, name the checkpoint's own tokenizer"
+            )
 
 
 def abstract_params(config: T5Config) -> dict[str, Any]:
@@ -179,10 +210,7 @@ class _Tensors:
                 raise InputError(f"{index}: weight_map is missing")
             return files
         if any(self.folder.glob("*.bin")):
-            raise InputError(
-                f"{self.folder}: holds pickled weights (*.bin), which can run code when read; if "
-                "you trust them, transformers' save_pretrained turns them into safetensors"
-            )
+            raise InputError(f"{self.folder}: holds no safetensors; {PICKLED}")
         raise InputError(f"{self.folder}: holds no model.safetensors or {index.name}")
 
     def _file(self, name: str) -> Any:

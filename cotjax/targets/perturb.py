@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from cotjax.errors import InputError
+
 Uint32 = Any  # a numpy array or a TensorFlow tensor of unsigned 32-bit integers
 
 
@@ -151,6 +153,8 @@ class Swap(Perturbation):
 
     def donors(self, num_questions: int, seed: int, epoch: int) -> np.ndarray:
         """See `Perturbation.donors`: the questions form one random cycle."""
+        if num_questions < 2:
+            raise InputError("config.data.perturbation.name='swap' needs two questions or more")
         key = [seed, stable_hash(f"{self.name}:{epoch}", 32)]
         cycle = np.random.Generator(np.random.Philox(key=key)).permutation(num_questions)
         donors = np.empty(num_questions, np.int64)

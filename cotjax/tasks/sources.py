@@ -13,7 +13,9 @@ PROCEDURAL = "procedural"
 RECORDS = "records:"
 
 
-def load_questions(task: Task, source: str, split: str) -> list[Question]:
+def load_questions(
+    task: Task, source: str, split: str, allow_incomplete: bool = False
+) -> list[Question]:
     """Returns the labelled questions of a split.
 
     Args:
@@ -21,21 +23,25 @@ def load_questions(task: Task, source: str, split: str) -> list[Question]:
       source: `procedural`, or `records:DIR` where DIR holds a folder of records for every split,
         or is itself the folder of this split.
       split: Such as `train` or `test`.
+      allow_incomplete: Whether a folder that its writer has not finished will do.
 
     Raises:
       InputError: if the source has no such split, or not of this task, or without labels.
     """
-    return [to_question(record, split) for record in load_records(task, source, split)]
+    records = load_records(task, source, split, allow_incomplete)
+    return [to_question(record, split) for record in records]
 
 
-def load_records(task: Task, source: str, split: str) -> list[Record]:
+def load_records(
+    task: Task, source: str, split: str, allow_incomplete: bool = False
+) -> list[Record]:
     """Returns the same questions with their rationales: a teacher's, or a procedural task's own."""
     if source == PROCEDURAL:
         if not isinstance(task, Procedural):
             raise InputError(f"task {task.name} is not procedural; use source '{RECORDS}DIR'")
         return task.oracle_records(split)
     if source.startswith(RECORDS):
-        return _read_split(task, Path(source.removeprefix(RECORDS)), split)
+        return read_split(task, Path(source.removeprefix(RECORDS)), split, allow_incomplete)
     raise InputError(f"no source {source!r}; use '{PROCEDURAL}' or '{RECORDS}DIR'")
 
 
@@ -91,7 +97,14 @@ def overlap(splits: Mapping[str, Sequence[Question]]) -> dict[tuple[str, str], i
     }
 
 
-def _read_split(task: Task, folder: Path, split: str) -> list[Record]:
+def read_split(
+    task: Task, folder: Path, split: str, allow_incomplete: bool = False
+) -> list[Record]:
+    """Returns the records of a folder, or of its folder named like the split.
+
+    Raises:
+      InputError: if there are none, or of another task or split.
+    """
     place = folder / split if (folder / split / MANIFEST).is_file() else folder
     if not (place / MANIFEST).is_file():
         raise InputError(f"{folder}: has no records of split {split!r} ({split}/{MANIFEST})")
@@ -99,7 +112,7 @@ def _read_split(task: Task, folder: Path, split: str) -> list[Record]:
     for field, wanted in (("split", split), ("task", task.name)):
         if getattr(manifest, field) != wanted:
             raise InputError(f"{place}: holds {field} {getattr(manifest, field)!r}, not {wanted!r}")
-    return read_records(place)[1]
+    return read_records(place, allow_incomplete)[1]
 
 
 def _uniform(text: str) -> float:

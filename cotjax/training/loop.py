@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from cotjax.mesh import BATCH_AXES, initialize_distributed, local_rows, make_mes
 from cotjax.models.hf import load_params
 from cotjax.tasks.sources import overlap
 from cotjax.training.prepare import Experiment, optimizer_of, prepare, save_run_files
+from cotjax.training.profiler import Profiler
 from cotjax.training.step import TrainState, abstract_state, init_state, train_step
 from cotjax.training.step_log import StepLog, in_words
 from cotjax.training.stopping import stop_signals
@@ -70,6 +71,7 @@ def train(
     configs.check_same_run(config, workdir)
     row_multiple = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     experiment = prepare(config, row_multiple * config.optimizer.accumulation)
+    _check_same_data(experiment, workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     if jax.process_index() == 0:
         configs.dump(config, workdir / "config.json")
@@ -102,7 +104,6 @@ class _Run:
         self.checkpoints = Checkpoints(
             workdir / "checkpoints", keep_latest=config.checkpoint.keep_latest
         )
-        self.fingerprint = experiment.fingerprint()
         self.metrics: dict[str, float] = {}
         self.best = -math.inf
         self.step = 0
@@ -149,11 +150,13 @@ class _Run:
             config.optimizer.accumulation,
             self.mesh,
         )
+        window = config.profile.first_step, config.profile.num_steps
+        profiler = Profiler(*window, self.workdir / "profile")
         log = StepLog(self.experiment.model, self.mesh, self.writer)
         log.start(first, total)
-        with stop_signals() as stopped:
+        with stop_signals() as stopped, closing(log), closing(profiler):
             for work, batch in self._batches(first, total):
-                with _profiler(config, self.workdir, self.step):
+                with profiler.step(self.step):
                     state, metrics = take_step(state, batch, seed)
                 self.step += 1
                 log.add(work, metrics)
@@ -162,7 +165,6 @@ class _Run:
                 if self.step < total and (number := stopped(self.step)):
                     log.flush(self.step)
                     self._stop(state, number)
-        log.close()
 
     def _between_steps(self, state: TrainState, log: StepLog) -> bool:
         """Logs, evaluates and saves where it is due; returns whether that took time."""
@@ -221,7 +223,7 @@ class _Run:
             "examples": self._examples_seen(),
             "config": self.config.to_dict(),
             "config_hash": configs.config_hash(self.config),
-            "data_fingerprint": self.fingerprint,
+            "data_fingerprint": self.experiment.fingerprint,
             "tokenizer_hash": self.experiment.tokenizer.content_hash(),
             "best": max(self.best, metric if metric is not None else -math.inf),
             "versions": {"cotjax": cotjax.__version__, "jax": jax.__version__},
@@ -230,14 +232,8 @@ class _Run:
         self.checkpoints.save(self.step, state.params, state.opt_state, meta, metric, wait=wait)
 
     def _restore(self, step: int) -> TrainState:
-        meta = self.checkpoints.meta(step)
-        if meta["data_fingerprint"] != self.fingerprint:
-            raise InputError(
-                f"{self.workdir}: its run was trained on other data than config.data.records and "
-                "config.task.source give now; restore the data or choose another --workdir"
-            )
         like = abstract_state(self.experiment.model, self.optimizer, self.mesh)
-        params, opt_state, _ = self.checkpoints.restore(step, like.params, like.opt_state)
+        params, opt_state, meta = self.checkpoints.restore(step, like.params, like.opt_state)
         self.step = step
         self.best = meta["best"] if meta["best"] is not None else -math.inf
         self.writer.forget_after(step)
@@ -261,14 +257,18 @@ class _Run:
         )
 
 
-@contextmanager
-def _profiler(config: ConfigDict, workdir: Path, step: int) -> Iterator[None]:
-    """Traces the configured steps into the workdir, for TensorBoard's profiler."""
-    first, count = config.profile.first_step, config.profile.num_steps
-    if first is not None and step == first:
-        jax.profiler.start_trace(str(workdir / "profile"))
-    with jax.profiler.StepTraceAnnotation("train", step_num=step):
-        yield
-    if first is not None and step + 1 == first + count:
-        jax.block_until_ready(jax.live_arrays())
-        jax.profiler.stop_trace()
+def _check_same_data(experiment: Experiment, workdir: Path) -> None:
+    """Refuses to go on where a checkpoint was trained on other data; nothing is written before."""
+    if not (workdir / "checkpoints").is_dir():
+        return
+    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
+    try:
+        latest = checkpoints.latest_step()
+        if latest is None or checkpoints.meta(latest)["data_fingerprint"] == experiment.fingerprint:
+            return
+    finally:
+        checkpoints.close()
+    raise InputError(
+        f"{workdir}: its run was trained on other data than config.data.records and "
+        "config.task.source give now; restore the data or choose another --workdir"
+    )

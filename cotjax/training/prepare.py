@@ -1,6 +1,7 @@
 """From a config to all that a run needs before any weights exist: data, tokenizer, sizes, steps."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -24,7 +25,13 @@ from cotjax.data.tokens import (
     tokenize,
 )
 from cotjax.errors import InputError
-from cotjax.models.hf import check_tokenizer, read_config, resolve
+from cotjax.models.hf import (
+    check_special_tokens,
+    check_tokenizer,
+    read_config,
+    resolve,
+    resolve_tokenizer,
+)
 from cotjax.models.t5_config import PRESETS, T5Config
 from cotjax.targets.orders import ORDERS, Order, make_order
 from cotjax.targets.perturb import PERTURBATIONS, Perturbation
@@ -61,6 +68,7 @@ class Experiment:
     steps: Steps
     counts: dict[str, int]
 
+    @functools.cached_property
     def fingerprint(self) -> str:
         """A hash of every token that is trained on, and of what the tokens mean."""
         state = hashlib.blake2b(self.tokenizer.content_hash().encode(), digest_size=8)
@@ -89,10 +97,12 @@ def prepare(config: ConfigDict, row_multiple: int) -> Experiment:
     tokenizer = make_tokenizer(config, pretrained, task, splits["train"], examples)
     model = model_config(config, pretrained, tokenizer)
     table = tokenize(examples, tokenizer, Path(config.data.cache).expanduser())
-    counts = count_tokens(table, tokenizer.unknown)
-    table, counts["inputs/cut"] = cut_inputs(table, config.data.input_length, tokenizer.eos)
     table = keep_words(table, words_of(config))
     order = make_order(config.data.order, config.data.connective)
+    counts = count_tokens(table, tokenizer.unknown, order)
+    table, counts["inputs/cut"], counts["inputs/tokens_cut"] = cut_inputs(
+        table, config.data.input_length, tokenizer.eos
+    )
     step_config = steps_of(config, order, tokenizer, row_multiple)
     check_labels_fit(table, order, len(step_config.connective), config.data.target_length)
     steps = Steps(table, step_config)
@@ -107,15 +117,18 @@ def load_splits(task: Task, config: ConfigDict) -> dict[str, list[Question]]:
 
     Validation is the task's own split, or a part of the training questions held out by hash.
     """
-    names, source = config.task, config.task.source
-    train = load_questions(task, source, names.train_split)
+    names = config.task
+    load = functools.partial(
+        load_questions, task, names.source, allow_incomplete=config.data.allow_incomplete
+    )
+    train = load(names.train_split)
     if names.validation_split:
-        validation = load_questions(task, source, names.validation_split)
+        validation = load(names.validation_split)
     else:
         train, validation = hold_out(task, train, names.validation_fraction)
     splits = {"train": train, "validation": validation}
     try:
-        splits["test"] = load_questions(task, source, names.test_split)
+        splits["test"] = load(names.test_split)
     except InputError:  # trained without a test split, unless it is to be evaluated
         if "test" in config.evaluation.splits:
             raise
@@ -134,7 +147,7 @@ def make_tokenizer(
     A new one knows the connectives of every order, so all orders share one vocabulary.
     """
     if config.model.tokenizer:
-        return load_tokenizer(resolve(config.model.tokenizer))
+        return load_tokenizer(resolve_tokenizer(config.model.tokenizer))
     if pretrained:
         return load_tokenizer(pretrained)
     texts = [*examples.inputs]
@@ -169,6 +182,8 @@ def model_config(config: ConfigDict, pretrained: Path | None, tokenizer: Tokeniz
             **choices,
         )
     check_tokenizer(tokenizer.size, model)
+    if pretrained:
+        check_special_tokens(tokenizer.eos, tokenizer.pad, model)
     return dataclasses.replace(model, eos_token_id=tokenizer.eos, pad_token_id=tokenizer.pad)
 
 
@@ -225,7 +240,7 @@ def save_run_files(experiment: Experiment, workdir: Path) -> None:
 
 def _examples(task: Task, config: ConfigDict, questions: list[Question]) -> Examples:
     records = training_records(task, config)
-    wanted = {question.id for question in questions}
+    wanted = {question.id: question for question in questions}
     examples = make_examples(
         task,
         records,
@@ -233,7 +248,7 @@ def _examples(task: Task, config: ConfigDict, questions: list[Question]) -> Exam
         selection=Selection(config.data.selection.name, config.data.selection.correct_only),
         questions=wanted,
     )
-    missing = len(wanted - {record.id for record in records})
+    missing = len(wanted.keys() - {record.id for record in records})
     counted = Counter({"training questions without a record": missing} if missing else {})
     return dataclasses.replace(examples, dropped=examples.dropped + counted)
 

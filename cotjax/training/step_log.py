@@ -20,19 +20,20 @@ LOGGED_KINDS = {"label": Kind.LABEL, "rationale": Kind.RATIONALE}
 class StepLog:
     """Takes the metrics of every step; `flush` writes means and rates since the last line.
 
-    Metrics stay on the device until then, so the host runs a little ahead of the steps.
+    Metrics stay on the device until then, so the host runs a little ahead of the steps. Rates are
+    of the steps after the last compilation: each shape of a batch has one, in its first step.
     """
 
     def __init__(self, model: T5Config, mesh: jax.sharding.Mesh, writer: RunWriter):
         self._throughput = Throughput(model, mesh.devices.flatten().tolist())
         self._writer = writer
         self._waiting: list[tuple[Work, dict[str, jax.Array]]] = []
+        self._compiled: set[tuple[int, int]] = set()  # positions of encoder and decoder
         self._bar = None
 
     def start(self, first: int, total: int) -> None:
         """Shows the bar, `first` of `total` steps done."""
         self._bar = self._writer.progress.add_task("train", total=total, completed=first, rate="")
-        self._throughput.restart()
 
     def restart_clock(self) -> None:
         """Leaves out of the rates what was done since the last line: it was not training."""
@@ -44,6 +45,13 @@ class StepLog:
         So the host is never far ahead: the bar tells the truth, and few batches wait in memory.
         """
         self._waiting.append((work, metrics))
+        shape = (work.encoder_positions, work.decoder_positions)
+        if shape in self._compiled:
+            self._throughput.add(work)
+        else:  # what was done so far in this window can't be told from the compilation
+            self._compiled.add(shape)
+            jax.block_until_ready(metrics["loss"])
+            self._throughput.restart()
         if len(self._waiting) > STEPS_AHEAD:
             jax.block_until_ready(self._waiting[-1 - STEPS_AHEAD][1]["loss"])
         self._writer.progress.advance(self._bar)
@@ -59,7 +67,6 @@ class StepLog:
         work = sum((work for work, _ in self._waiting), Work())
         metrics = jax.device_get([metrics for _, metrics in self._waiting])
         self._waiting.clear()
-        self._throughput.add(work)
         values = _means(metrics)
         values |= {
             "encoder_non_pad": work.encoder / work.encoder_positions,
@@ -73,8 +80,9 @@ class StepLog:
                 f"the loss is {values['loss']} by step {step}: lower "
                 "config.optimizer.learning_rate, or look at the data of these steps"
             )
-        rate = f"{values['examples_per_second']:.1f} examples/s, loss {values['loss']:.3f}"
-        self._writer.progress.update(self._bar, rate=rate)
+        speed = values.get("examples_per_second")
+        rate = f"{speed:.1f} examples/s, " if speed is not None else ""
+        self._writer.progress.update(self._bar, rate=f"{rate}loss {values['loss']:.3f}")
 
     def close(self) -> None:
         """Takes the bar away."""

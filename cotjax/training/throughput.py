@@ -88,7 +88,7 @@ class Throughput:
     """Rates since the last report.
 
     The train step is asynchronous: report only after its metrics have been read. What is not
-    training (compilation, evaluation, saving) stays out by `restart()` after it.
+    training (compilation, evaluation, saving) stays out by `restart()` when it is over.
     """
 
     def __init__(
@@ -112,8 +112,14 @@ class Throughput:
         self._work += work
 
     def report(self) -> dict[str, float]:
-        """Rates per second and MFU (absent where the peak is unknown), then `restart()`."""
+        """Rates per second and MFU, none where no work was counted; then `restart()`."""
         seconds = max(self._clock() - self._start, 1e-9)
+        rates = self._rates(seconds) if self._work.examples else {}
+        self.restart()
+        return rates
+
+    def _rates(self, seconds: float) -> dict[str, float]:
+        """Rates per second, and MFU where the devices' peak is known."""
         work = self._work
         rates = {
             "examples_per_second": work.examples / seconds,
@@ -123,5 +129,4 @@ class Throughput:
         peak = peak_flops(self._devices)
         if peak is not None:
             rates["mfu"] = train_flops(self._config, work) / seconds / peak
-        self.restart()
         return rates

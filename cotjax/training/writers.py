@@ -1,6 +1,7 @@
 """What a run tells: lines on the terminal and in log.txt, scalars in files, a progress bar."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,37 +74,44 @@ class RunWriter:
             self.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Appends a line to metrics.jsonl and the same to TensorBoard."""
+        """Appends a line to metrics.jsonl (null for NaN and infinity) and to TensorBoard."""
         if not self._first:
             return
         import tensorflow as tf
 
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
         with self._scalars.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step} | dict(values)) + "\n")
+            file.write(json.dumps({"step": step} | finite) + "\n")
         with self._events.as_default(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
     def forget_after(self, step: int) -> None:
         """Drops the scalars of steps that a resumed run will take again."""
-        if not self._first or not self._scalars.exists():
+        if not self._first:
             return
-        lines = self._scalars.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if _step_of(line) <= step]
+        kept = [line for line, values in _read_lines(self._scalars) if values["step"] <= step]
         temporary = self._scalars.with_suffix(".tmp")
-        temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        temporary.write_bytes(b"".join(line + b"\n" for line in kept))
         temporary.replace(self._scalars)
 
 
 def read_scalars(workdir: Path) -> list[dict[str, float]]:
-    """The lines of metrics.jsonl."""
-    text = (workdir / "metrics.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    """The whole lines of metrics.jsonl, NaN for null; none where the file is missing."""
+    return [
+        {name: math.nan if value is None else value for name, value in values.items()}
+        for _, values in _read_lines(workdir / "metrics.jsonl")
+    ]
 
 
-def _step_of(line: str) -> float:
-    """A line's step; a line that a killed run left unfinished comes after all."""
-    try:
-        return json.loads(line)["step"]
-    except (json.JSONDecodeError, KeyError):
-        return float("inf")
+def _read_lines(file: Path) -> list[tuple[bytes, dict[str, float | None]]]:
+    """Lines and their values, but for damaged ones, such as a killed run leaves unfinished."""
+    lines = []
+    for line in file.read_bytes().splitlines() if file.exists() else ():
+        try:
+            values = json.loads(line)
+        except ValueError:  # not JSON, or not UTF-8
+            continue
+        if isinstance(values, dict) and "step" in values:
+            lines.append((line, values))
+    return lines

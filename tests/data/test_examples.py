@@ -1,5 +1,7 @@
 """Which rationales become targets, and what is counted when they don't."""
 
+import dataclasses
+
 import pytest
 
 from cotjax.data.examples import make_examples
@@ -7,6 +9,7 @@ from cotjax.errors import InputError
 from cotjax.records import Rationale, Record
 from cotjax.targets.selection import Selection
 from cotjax.tasks import get_task
+from cotjax.tasks.sources import to_question
 
 TASK = get_task("commonsense_qa", "letter")
 
@@ -59,8 +62,22 @@ def test_the_first_rationale_that_qualifies():
     ]
 
 
+def test_rationales_after_the_first_are_counted():
+    examples = make_examples(TASK, RECORDS, selection=Selection("first"))
+    assert examples.dropped["rationales after the first"] == 2
+
+
 def test_only_the_asked_questions():
-    assert make_examples(TASK, RECORDS, questions={"c"}).ids == ("c",)
+    questions = {"c": to_question(RECORDS[2], "train")}
+    examples = make_examples(TASK, RECORDS, questions=questions)
+    assert examples.ids == ("c",)
+    assert examples.dropped == {"records of other questions": 2}
+
+
+def test_an_id_that_means_two_questions_is_refused():
+    other = dataclasses.replace(to_question(RECORDS[0], "train"), text="who is a?")
+    with pytest.raises(InputError, match=r"asks 'where is a\?' under the id 'a'"):
+        make_examples(TASK, RECORDS, questions={"a": other})
 
 
 def test_nothing_left_is_told_with_the_reasons():

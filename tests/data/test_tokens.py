@@ -95,13 +95,13 @@ def test_the_table_is_as_drawn(tokenizer):
     ]
     assert table.words.tolist() == [0, 1, 2, 0, 1]
     assert table.samples.tolist() == [0, 1]
-    counts = count_tokens(table, tokenizer.unknown)
+    counts = count_tokens(table, tokenizer.unknown, ORDERS["label_first"])
     assert (counts["rationales/tokens"], counts["rationales/unknown"]) == (5, 0)
 
 
 def test_unknown_tokens_are_counted(tokenizer):
     table = tokenize(examples("ent12 Ω"), tokenizer)
-    assert count_tokens(table, tokenizer.unknown)["rationales/unknown"] >= 1
+    assert count_tokens(table, tokenizer.unknown, ORDERS["label_first"])["rationales/unknown"] >= 1
 
 
 def test_the_cache_gives_the_same_table_and_mends_itself(tokenizer, tmp_path):
@@ -119,8 +119,8 @@ def test_the_cache_gives_the_same_table_and_mends_itself(tokenizer, tmp_path):
 
 
 def test_long_questions_are_cut_before_eos_and_counted():
-    table, cut = cut_inputs(small_table(), 2, EOS)
-    assert cut == 1
+    table, *cut = cut_inputs(small_table(), 2, EOS)
+    assert cut == [1, 1]
     assert [table.inputs[0].tolist(), table.inputs[1].tolist()] == [[20, EOS], [22, EOS]]
 
 
@@ -158,3 +158,25 @@ def test_a_rationale_of_2048_tokens_is_cut_and_counted(tokenizer):
     steps = Steps(table, step_config(target_length=32))
     assert steps.count_cut() == (1, 2048 - (32 - 3))
     assert steps[0].decoder_lengths.max() == 32
+
+
+def test_a_sentencepiece_model_alone_is_a_tokenizer(tmp_path):
+    """As google/t5-v1_1-small has on the Hub."""
+    import sentencepiece
+
+    (tmp_path / "text").write_text("\n".join(["the bank is (A) or (B) because money"] * 20))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "text"),
+        model_prefix=str(tmp_path / "spiece"),
+        vocab_size=24,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+    )
+    (tmp_path / "config.json").write_text('{"model_type": "t5"}')
+    tokenizer = load_tokenizer(tmp_path)
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spiece.model"))
+    text = "the money is (B)"
+    assert tokenizer.encode([text])[0] == reference.encode(text)
+    assert (tokenizer.pad, tokenizer.eos, tokenizer.unknown) == (0, 1, 2)

@@ -181,24 +181,40 @@ def test_a_sharded_batch_writes_the_same(student):
         assert write(config, placed, *rows) == expected
 
 
+@pytest.fixture(scope="module")
+def titler(titler_folder):
+    """Real weights: the tokenizer, the model of transformers, and ours as config and parameters."""
+    config = hf.read_config(titler_folder)
+    return (
+        transformers.AutoTokenizer.from_pretrained(titler_folder),
+        transformers.T5ForConditionalGeneration.from_pretrained(titler_folder).eval(),
+        (config, hf.load_params(titler_folder, config, make_mesh({}, jax.devices()[:1]))),
+    )
+
+
+def as_task(question: dict) -> str:
+    """As the task asks it: answers are a letter, two to four tokens."""
+    choices = zip("ABCDE", question["choices"], strict=True)
+    listed = " ".join(f"({letter}) {choice}" for letter, choice in choices)
+    return f"question: {question['question']} choices: {listed}"
+
+
+def as_translation(question: dict) -> str:
+    """These weights answer it with 16 to 37 tokens, so the cache is read over many steps."""
+    return f"translate English to French: {question['question']}"
+
+
 @pytest.mark.slow
-def test_real_weights_write_what_transformers_writes(titler_folder, shared):
-    """64 questions of CommonsenseQA, as the task formats them, decoded greedily."""
+@pytest.mark.parametrize(
+    ("form", "count", "shortest"), [(as_task, 64, 2), (as_translation, 16, 10)]
+)
+def test_real_weights_write_what_transformers_writes(titler, shared, form, count, shortest):
+    """Questions of CommonsenseQA, decoded greedily to their end."""
+    tokenizer, model, (config, params) = titler
     with open(shared / "data" / "dss" / "cqa" / "cqa_test.json", encoding="utf-8") as lines:
-        questions = [json.loads(line) for line, _ in zip(lines, range(64), strict=False)]
-    texts = [
-        f"question: {question['question']} choices: "
-        + " ".join(
-            f"({letter}) {c}" for letter, c in zip("ABCDE", question["choices"], strict=True)
-        )
-        for question in questions
-    ]
-    tokenizer = transformers.AutoTokenizer.from_pretrained(titler_folder)
+        texts = [form(json.loads(line)) for line, _ in zip(lines, range(count), strict=False)]
     encoded = tokenizer(texts, padding=True, return_tensors="np")
     tokens, segments = encoded["input_ids"], encoded["attention_mask"]
-    model = transformers.T5ForConditionalGeneration.from_pretrained(titler_folder).eval()
-    config = hf.read_config(titler_folder)
-    params = hf.load_params(titler_folder, config, make_mesh({}, jax.devices()[:1]))
-    found = write(config, params, tokens, segments)
-    expected = transformers_greedy(model, tokens, segments, MAX_TOKENS)
-    assert found == expected
+    found = write(config, params, tokens, segments, max_tokens=64)
+    assert found == transformers_greedy(model, tokens, segments, max_tokens=64)
+    assert all(shortest <= len(row) < 64 and row[-1] == config.eos_token_id for row in found)

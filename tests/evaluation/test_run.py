@@ -7,11 +7,14 @@ import shutil
 import pytest
 from rich.console import Console
 
+from cotjax import config as configs
 from cotjax.errors import InputError
 from cotjax.evaluation.metrics import summarise
 from cotjax.evaluation.predict import Prediction
 from cotjax.evaluation.report import summary_table
-from cotjax.evaluation.run import evaluate_checkpoint, fixed_subset, write
+from cotjax.evaluation.run import evaluate, evaluate_checkpoint, fixed_subset, write
+from cotjax.records import Manifest, write_records
+from cotjax.targets.orders import make_order
 from cotjax.training.writers import make_progress, read_scalars
 from tests.evaluation import tiny
 
@@ -37,6 +40,33 @@ def test_the_test_split_is_asked_as_a_whole(workdir):
     assert [line["id"] for line in lines] == [f"test-{number:05d}" for number in range(600)]
     assert summary["num_questions"] == 600
     assert progress.tasks == []
+    content = json.loads(predictions.with_suffix(".json").read_text("utf-8"))
+    assert content == {"split": "test", "step": 2, "source": "procedural", **summary}
+
+
+def test_other_questions_have_their_own_files(workdir, tmp_path):
+    evaluate_checkpoint(workdir, "2", "validation")
+    whole = (workdir / "eval" / "validation-2.json").read_bytes()
+    manifest = Manifest(task="comparison", split="validation", teacher="oracle")
+    write_records(tmp_path / "few", manifest, tiny.TASK.oracle_records("validation")[:5])
+    _, _, predictions = evaluate_checkpoint(workdir, "2", "validation", tmp_path / "few")
+    assert predictions == workdir / "eval" / "validation-few-2.jsonl"
+    assert len(predictions.read_text("utf-8").splitlines()) == 5
+    content = json.loads(predictions.with_suffix(".json").read_text("utf-8"))
+    assert (content["num_questions"], content["source"]) == (5, f"records:{tmp_path / 'few'}")
+    assert (workdir / "eval" / "validation-2.json").read_bytes() == whole
+
+
+def test_a_subset_has_its_own_files(workdir, tmp_path):
+    config = configs.from_workdir(workdir)
+    config.evaluation.max_questions = 4
+    asked, order = tiny.questions(6), make_order("label_only")
+    for questions in (asked, asked[:4]):
+        evaluate(
+            tiny.student(), tiny.TASK, questions, order, config,
+            split="test", step=3, folder=tmp_path,
+        )  # fmt: skip
+    assert {file.name for file in tmp_path.glob("*.json")} == {"test-3-subset4.json", "test-3.json"}
 
 
 def test_bad_requests(workdir, tmp_path):
@@ -54,13 +84,13 @@ def test_bad_requests(workdir, tmp_path):
 
 def test_numbers_that_are_not_finite_become_null(tmp_path):
     broken = Prediction("q", "", None, "unparsed", "a", 1, choice_logprobs=(float("nan"), -1.0))
-    write(tmp_path / "eval", "test", 3, [broken], summarise([]))
+    write(tmp_path / "eval", "test-3", [broken], summarise([]))
     (line,) = (tmp_path / "eval" / "test-3.jsonl").read_text("utf-8").splitlines()
     assert json.loads(line)["choice_logprobs"] == [None, -1.0]
     assert json.loads(line)["answer"] is None
     assert "rationale" not in json.loads(line)
     content = json.loads((tmp_path / "eval" / "test-3.json").read_text("utf-8"))
-    assert (content["split"], content["step"], content["accuracy"]) == ("test", 3, None)
+    assert content["accuracy"] is None
     assert not list((tmp_path / "eval").glob(".*"))
 
 

@@ -9,6 +9,7 @@ import pytest
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
 from cotjax import config as configs
+from cotjax.data.tokenizer import train_tokenizer
 from cotjax.errors import InputError
 from cotjax.evaluation.student import (
     default_mesh,
@@ -57,6 +58,17 @@ def test_export_spares_what_is_there(workdir, tmp_path):
 def test_another_tokenizer_is_refused(copy):
     content = json.loads((copy / "model.json").read_text("utf-8"))
     (copy / "model.json").write_text(json.dumps(content | {"tokenizer_hash": "0"}), "utf-8")
+    with pytest.raises(InputError, match="not the tokenizer that the student"):
+        load_student(copy, "best")
+
+
+def test_a_tokenizer_that_was_replaced_is_refused(copy):
+    """Although model.json, replaced with it, agrees."""
+    other = train_tokenizer(["other words"], 96)
+    other.save(copy / "tokenizer")
+    content = json.loads((copy / "model.json").read_text("utf-8"))
+    content["tokenizer_hash"] = other.content_hash()
+    (copy / "model.json").write_text(json.dumps(content), "utf-8")
     with pytest.raises(InputError, match="not the tokenizer that the student"):
         load_student(copy, "best")
 

@@ -1,6 +1,7 @@
 """A file of texts in, a file of answers out."""
 
 import json
+import shutil
 
 import pytest
 
@@ -13,22 +14,32 @@ def test_answers_keep_the_order(workdir, tmp_path):
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     lines = [json.dumps({"text": text, "id": number}) for number, text in enumerate(texts)]
     source.write_text("\n".join(lines), "utf-8")
-    counts = answer_file(source, output, workdir=workdir, max_tokens=3)
+    answered = answer_file(source, output, workdir=workdir, max_tokens=3)
     answers = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
     assert [answer["text"] for answer in answers] == texts
     assert all(set(answer) == {"text", "output", "num_tokens"} for answer in answers)
     assert all(1 <= answer["num_tokens"] <= 3 for answer in answers)
-    assert counts["texts"] == 4
-    assert counts["cut"] == 0
-    assert counts["unknown"] >= 1
+    assert (answered.texts, answered.cut, answered.checkpoint) == (4, 0, "best")
+    assert answered.unknown >= 1
     assert not list(tmp_path.glob(".*"))
 
 
 def test_an_empty_file_gives_an_empty_file(workdir, tmp_path):
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.touch()
-    assert answer_file(source, output, workdir=workdir)["texts"] == 0
+    assert answer_file(source, output, workdir=workdir).texts == 0
     assert output.read_bytes() == b""
+
+
+def test_the_latest_answers_where_none_is_best(workdir, tmp_path):
+    """As of a run that a signal stopped before its first evaluation."""
+    shutil.copytree(workdir, tmp_path / "run")
+    (metrics,) = (tmp_path / "run" / "checkpoints").glob("*/metrics")
+    shutil.rmtree(metrics)
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"text": "heavier ? ent1 or ent2"}\n', "utf-8")
+    assert answer_file(source, output, workdir=tmp_path / "run").checkpoint == "latest"
+    assert output.read_text("utf-8").count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,12 @@ class TestConfig:
         hf.check_tokenizer(96, config)
         refuses(lambda: hf.check_tokenizer(97, config), "97 ids, the checkpoint a vocab_size of 96")
 
+    def test_special_tokens(self):
+        config = T5Config(**fields_of(SIZES), gated=True, tied=True, scale_decoder_outputs=True)
+        hf.check_special_tokens(1, 0, config)
+        refuses(lambda: hf.check_special_tokens(2, 0, config), "EOS is 2 in the tokenizer, 1 in")
+        refuses(lambda: hf.check_special_tokens(1, 3, config), "padding is 3 in the tokenizer, 0")
+
 
 class TestLoading:
     """Files into shards."""
@@ -431,14 +437,26 @@ class TestResolve:
     def test_a_folder(self, tmp_path):
         assert hf.resolve(str(tmp_path)) == tmp_path
 
-    def test_a_model_of_the_hub(self, tied_folder, tmp_path, monkeypatch):
-        """A cache in the Hub's layout stands for the Hub: what a second run without network sees."""
+    @pytest.fixture
+    def hub(self, tied_folder, tmp_path, monkeypatch):
+        """A cache in the Hub's layout stands for the Hub: what a second run without network sees.
+
+        Its snapshot of owner/name holds a tied model.
+        """
         model = tmp_path / "models--owner--name"
-        shutil.copytree(tied_folder, model / "snapshots" / ("0" * 40))
+        snapshot = shutil.copytree(tied_folder, model / "snapshots" / ("0" * 40))
         (model / "refs").mkdir()
         (model / "refs" / "main").write_text("0" * 40)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        return snapshot
+
+    def test_a_model_of_the_hub(self, hub, tied_folder):
         assert hf.read_config(hf.resolve("owner/name")) == hf.read_config(tied_folder)
+
+    def test_a_model_of_the_hub_without_safetensors(self, hub):
+        (hub / "model.safetensors").unlink()
+        refuses(lambda: hf.resolve("owner/name"), "owner/name: no safetensors .* save_pretrained")
+        assert hf.resolve_tokenizer("owner/name") == hub
 
     @pytest.mark.parametrize("source", ["/missing/folder", "./missing", "a/b/c"])
     def test_a_missing_folder(self, source):
@@ -450,7 +468,19 @@ class TestResolve:
 
     @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.py", "flax_model.msgpack"])
     def test_pickles_and_code_are_never_fetched(self, name):
-        assert not any(fnmatch.fnmatch(name, pattern) for pattern in hf.HUB_FILES)
+        assert not any(fnmatch.fnmatch(name, pattern) for pattern in hf.MODEL_PATTERNS)
+
+    def test_a_tokenizer_comes_without_weights(self, tmp_path, monkeypatch):
+        asked = []
+
+        def download(_, allow_patterns):
+            asked.extend(allow_patterns)
+            return tmp_path
+
+        monkeypatch.setattr(hf, "snapshot_download", download)
+        assert hf.resolve_tokenizer("owner/name") == tmp_path
+        assert "tokenizer.json" in asked
+        assert not any("safetensors" in pattern for pattern in asked)
 
 
 def edit(folder, **changes):

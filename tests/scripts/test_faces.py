@@ -10,7 +10,8 @@ from tests.conftest import REPOSITORY
 
 SCRIPTS = sorted(path.name for path in (REPOSITORY / "scripts").glob("*.py"))
 SLOW_IMPORTS = {"jax", "tensorflow", "transformers", "torch"}
-HELP_SECONDS = 20  # 0.3 on an idle machine; this one may be busy
+HELP_SECONDS = 2  # 0.1 on an idle machine
+TRIES = 5  # the machine may be busy: the quickest counts
 
 
 def run(script: str, *arguments: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
@@ -20,15 +21,20 @@ def run(script: str, *arguments: str, python: tuple[str, ...] = ()) -> subproces
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_is_quick(script):
-    start = time.monotonic()
     done = run(script, "--help", python=("-X", "importtime"))
-    assert time.monotonic() - start < HELP_SECONDS
     assert done.returncode == 0
     assert f"scripts/{script}" in done.stdout  # the command, from the docstring
     assert "Flags:" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "absl.flags" in imported
     assert not SLOW_IMPORTS & imported
+    assert any(seconds_for_help(script) < HELP_SECONDS for _ in range(TRIES))
+
+
+def seconds_for_help(script: str) -> float:
+    start = time.monotonic()
+    run(script, "--help")
+    return time.monotonic() - start
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from cotjax.errors import InputError
 from cotjax.targets.perturb import Mask, Perturbation, Shuffle, Swap, mix, streams, word_keys
 
 RATIONALES = st.lists(
@@ -145,6 +146,11 @@ def test_swap_is_a_derangement(questions, seed, epoch):
     donors = Swap().donors(questions, seed, epoch)
     assert sorted(donors) == list(range(questions))
     assert (donors != np.arange(questions)).all()
+
+
+def test_swap_of_one_question_is_refused():
+    with pytest.raises(InputError, match="needs two questions"):
+        Swap().donors(1, 0, 0)
 
 
 def test_none_leaves_a_rationale_alone():

@@ -1,5 +1,7 @@
 """The loop: resumed equals uninterrupted, and whatever stops a run leaves it resumable."""
 
+import dataclasses
+import shutil
 import signal
 
 import pytest
@@ -8,6 +10,8 @@ from cotjax import config as configs
 from cotjax.checkpoints import Checkpoints
 from cotjax.errors import InputError
 from cotjax.json_files import read_json
+from cotjax.records import Manifest, write_records
+from cotjax.tasks import get_task
 from cotjax.training import loop
 from cotjax.training.loop import train
 from cotjax.training.step_log import StepLog
@@ -86,7 +90,7 @@ def test_every_step_is_logged_and_the_untouched_student_evaluated(whole):
     evaluated = [line["step"] for line in read_scalars(workdir) if "validation/accuracy" in line]
     assert evaluated == [0, 2, 4, 6, 8]
     assert result.step == 8
-    line = next(line for line in read_scalars(workdir) if "loss" in line)
+    line = next(line for line in read_scalars(workdir) if "mfu" in line)  # not of the first step
     for name in (
         "label_accuracy",
         "rationale_accuracy",
@@ -106,7 +110,7 @@ def test_best_and_latest_are_kept_and_files_agree(whole):
     workdir, result = whole
     checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
     accuracy = {
-        step: read_json(workdir / "eval" / f"validation-{step}.json")["accuracy"]
+        step: read_json(workdir / "eval" / f"validation-{step}-subset8.json")["accuracy"]
         for step in (0, 2, 4, 6, 8)
     }
     assert checkpoints.latest_step() == 8
@@ -191,21 +195,30 @@ def test_other_data_under_the_same_names_is_refused(make_config, tmp_path, monke
         interrupt_after(patch, 1, lambda: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(SystemExit):
             train(config, tmp_path / "run")
-    import shutil
-
+    names = ("config.json", "model.json", "tokenizer/tokenizer.json")
+    before = [(tmp_path / "run" / name).read_bytes() for name in names]
     shutil.rmtree(records)
     write_comparison_records(records, "size2")
     with pytest.raises(InputError, match="trained on other data"):
         train(config, tmp_path / "run")
+    assert [(tmp_path / "run" / name).read_bytes() for name in names] == before
 
 
-def write_comparison_records(folder, word):
+def test_a_profile_is_traced_even_where_the_run_ends_first(make_config, tmp_path):
+    train(make_config(profile__first_step=6, profile__num_steps=9), tmp_path)
+    assert list((tmp_path / "profile").rglob("*.xplane.pb"))
+
+
+@pytest.mark.parametrize(("task", "split"), [("commonsense_qa", "train"), ("comparison", "test")])
+def test_records_of_another_task_or_split_are_refused(make_config, tmp_path, task, split):
+    write_comparison_records(tmp_path / "records", "size1", task, split)
+    with pytest.raises(InputError, match=r"holds (task|split)|has no records of split"):
+        train(make_config(data__records=tmp_path / "records"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def write_comparison_records(folder, word, task="comparison", split="train"):
     """The task's own questions with one-word rationales."""
-    import dataclasses
-
-    from cotjax.records import Manifest, write_records
-    from cotjax.tasks import get_task
-
     records = [
         dataclasses.replace(
             record,
@@ -213,4 +226,4 @@ def write_comparison_records(folder, word):
         )
         for record in get_task("comparison", "text").oracle_records("train")
     ]
-    write_records(folder, Manifest(task="comparison", split="train", teacher="test"), records)
+    write_records(folder, Manifest(task=task, split=split, teacher="test"), records)
