@@ -1,6 +1,7 @@
-"""Two processes with two devices each train as one process does."""
+"""Two processes with two devices each train as one process does, and stop together."""
 
 import json
+import signal
 
 import pytest
 
@@ -19,6 +20,24 @@ result = train(config, workdir)
 print()
 print(json.dumps(sorted(result.metrics.items())))
 """
+# The second process gets SIGTERM in its third step. JAX looks for it once a second, so steps last.
+TERMINATED = """
+import os, signal, time
+from cotjax.training.step_log import StepLog
+
+add, taken = StepLog.add, []
+
+def add_slowly(self, work, metrics):
+    add(self, work, metrics)
+    taken.append(work)
+    if len(taken) == 3 and jax.process_index() == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+    if len(taken) >= 3:
+        time.sleep(0.5)
+
+StepLog.add = add_slowly
+"""
+STEPS = 12
 FIELDS = {
     "model.d_model": 16,
     "model.d_ff": 16,
@@ -28,30 +47,51 @@ FIELDS = {
     "data.batch_size": 16,
     "mesh.fsdp": 2,
     "schedule.warmup_steps": 1,
-    "schedule.total_steps": 4,
-    "checkpoint.every": 2,
-    "evaluation.every": 4,
+    "schedule.total_steps": STEPS,
+    "checkpoint.every": STEPS,
+    "evaluation.every": STEPS,
     "evaluation.max_questions": 12,
     "evaluation.max_tokens": 4,
     "profile.log_every": 1,
 }
 
 
-def test_two_hosts_equal_one(repository, tmp_path):
-    words = [f"--config.{name}={value}" for name, value in FIELDS.items()]
+@pytest.fixture(scope="module")
+def train_on(repository, tmp_path_factory):
+    """Trains on some processes; returns the losses in the workdir and what each process knows."""
+    cache = tmp_path_factory.mktemp("cache")
+    words = [f"--config.{k}={v}" for k, v in (FIELDS | {"data.cache": cache}).items()]
     config_file = str(repository / "configs" / "default.py")
 
-    def train_on(processes):
-        workdir = tmp_path / str(processes)
-        cache = f"--config.data.cache={tmp_path / 'cache'}"
-        metrics = run_processes(processes, TRAIN, config_file, str(workdir), *words, cache)
+    def train_on(processes, workdir, program=TRAIN, code=0):
+        metrics = run_processes(processes, program, config_file, str(workdir), *words, code=code)
         lines = (workdir / "metrics.jsonl").read_text().splitlines()
         losses = [line["loss"] for line in map(json.loads, lines) if "loss" in line]
         return losses, metrics
 
-    (losses, metrics), (alone, (reference,)) = train_on(2), train_on(1)
-    assert len(losses) == 4
-    assert losses == pytest.approx(alone, abs=1e-5)
+    return train_on
+
+
+@pytest.fixture(scope="module")
+def two_hosts(train_on, tmp_path_factory):
+    """An uninterrupted run of two processes."""
+    return train_on(2, tmp_path_factory.mktemp("two"))
+
+
+def test_two_hosts_equal_one(train_on, two_hosts, tmp_path):
+    (losses, metrics), (alone, (reference,)) = two_hosts, train_on(1, tmp_path)
+    assert len(losses) == STEPS
+    assert losses == pytest.approx(alone, rel=0, abs=1e-5)
     assert metrics[0] == metrics[1]  # both hosts know the evaluation of all questions
     for (name, value), (_, expected) in zip(metrics[0], reference, strict=True):
         assert value == pytest.approx(expected, abs=1e-4), name
+
+
+def test_two_hosts_stop_together_when_one_is_terminated(train_on, two_hosts, tmp_path):
+    begun, _ = train_on(2, tmp_path, TERMINATED + TRAIN, code=128 + signal.SIGTERM)
+    assert 3 <= len(begun) < STEPS
+    saved = f"SIGTERM: saved step {len(begun)}; run the same command to go on"
+    assert (tmp_path / "log.txt").read_text("utf-8").splitlines()[-1] == saved
+    losses, metrics = train_on(2, tmp_path)
+    assert f"resumed after step {len(begun)}" in (tmp_path / "log.txt").read_text("utf-8")
+    assert (losses, metrics) == two_hosts

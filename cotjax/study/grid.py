@@ -4,7 +4,6 @@ Nothing here imports JAX or TensorFlow, so a mistake is told in the first second
 """
 
 import dataclasses
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from ml_collections.config_dict import ConfigDict
 
 from cotjax import config as configs
+from cotjax.config_rules import nearest
 from cotjax.errors import InputError
 
 
@@ -104,7 +104,7 @@ def config_of(base: ConfigDict, variant: Variant, seed: int) -> ConfigDict:
         if name == "seed":
             raise InputError(f"{where}: seeds belong in the study's own field `seeds`")
         if name not in fields:
-            raise InputError(f"{where}: no such field{_nearest(name, fields)}")
+            raise InputError(f"{where}: no such field{nearest(name, fields)}")
         try:
             config.update_from_flattened_dict({name: value})
         except TypeError:
@@ -124,8 +124,3 @@ def _refuse_repeats(field: str, values: tuple | list) -> None:
     repeated = [value for value in values if values.count(value) > 1]
     if repeated:
         raise InputError(f"the study's {field} name {repeated[0]!r} more than once")
-
-
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""

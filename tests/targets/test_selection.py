@@ -1,18 +1,15 @@
 """Which rationales become targets, drawn by hand: right, wrong and unparsed answers."""
 
-import dataclasses
-
 import pytest
 
+from cotjax.records import Rationale
 from cotjax.targets.selection import Selection
 
-
-@dataclasses.dataclass(frozen=True)
-class Rationale:
-    correct: bool | None
-
-
 ANSWERS = {"+": True, "-": False, "?": None}
+
+
+def rationales(answers: str) -> list[Rationale]:
+    return [Rationale(0, "text", answer, ANSWERS[answer]) for answer in answers]
 
 
 @pytest.mark.parametrize(
@@ -29,9 +26,8 @@ ANSWERS = {"+": True, "-": False, "?": None}
     ],
 )
 def test_the_chosen(name, correct_only, answers, chosen):
-    rationales = [Rationale(ANSWERS[answer]) for answer in answers]
-    assert Selection(name, correct_only).choose(rationales) == chosen
+    assert Selection(name, correct_only).choose(rationales(answers)) == chosen
 
 
 def test_all_are_chosen_by_default():
-    assert Selection().choose([Rationale(None), Rationale(False)]) == [0, 1]
+    assert Selection().choose(rationales("?-")) == [0, 1]

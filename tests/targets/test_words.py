@@ -1,5 +1,7 @@
 """Which words stay, drawn by hand."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -37,5 +39,5 @@ def test_more_words_never_drop_one(name):
     """Rationales cut to fewer words are part of those cut to more."""
     key_words = np.array([3, 0, 5, 2])
     kept = [WordChoice(name, k).keep(6, key_words) for k in range(7)]
-    for fewer, more in zip(kept[:-1], kept[1:], strict=True):
+    for fewer, more in itertools.pairwise(kept):
         assert (more | ~fewer).all()

@@ -173,7 +173,7 @@ def test_another_mesh_resumes_with_the_same_losses(whole, make_config, tmp_path,
 
 def test_a_workdir_of_another_config_is_refused(whole, make_config):
     with pytest.raises(InputError, match=r"holds a run with config\.data\.order='label_first'"):
-        train(make_config(data__order="label_only"), whole[0])
+        train(make_config(data__order="rationale_first"), whole[0])
 
 
 def test_a_mesh_that_does_not_divide_is_refused(make_config, tmp_path):
