@@ -15,7 +15,7 @@ def get_config():
     """Returns the default configuration."""
     config = config_dict.ConfigDict()
 
-    # The position of every random draw: initial weights, order of the data, perturbations, dropout.
+    # Seed of every random draw: initial weights, order of the data, perturbations, dropout.
     config.seed = 0
 
     # What is asked.

@@ -19,6 +19,7 @@ from ml_collections.config_dict import ConfigDict
 
 from cotjax.config_rules import check_fields, check_values, nearest
 from cotjax.errors import InputError
+from cotjax.json_files import dump_json, read_json, replace_file
 
 # A workdir may be taken up again with other values of these: they change where and how often
 # something is done, not what is learned.
@@ -45,6 +46,18 @@ def load(path: str | os.PathLike, overrides: Iterable[str] = ()) -> ConfigDict:
         config = _override(path, config, word)
     validate(config)
     return config
+
+
+def set_field(config: ConfigDict, name: str, value: Any) -> None:
+    """Sets a field by its dotted name; raises InputError for an unknown one or a wrong type."""
+    if name not in (fields := flatten(config)):
+        raise InputError(f"config.{name}: no such field{nearest(name, fields)}")
+    try:
+        config.update_from_flattened_dict({name: value})
+    except TypeError:
+        *sections, field = name.split(".")
+        kind = functools.reduce(getattr, sections, config).get_type(field)
+        raise InputError(f"config.{name}={value!r}: expects {kind.__name__}") from None
 
 
 def read(path: str | os.PathLike) -> ConfigDict:
@@ -77,20 +90,15 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def dump(config: ConfigDict, file: Path) -> None:
     """Writes a config as JSON, atomically."""
-    temporary = file.with_suffix(".tmp")
-    temporary.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
-    temporary.replace(file)
+    replace_file(file, dump_json(config.to_dict(), indent=1) + "\n")
 
 
 def from_workdir(workdir: str | os.PathLike) -> ConfigDict:
     """Reads the config that a run has written into its workdir."""
     file = Path(workdir) / "config.json"
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{file} is missing: is --workdir the folder of a training run?") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{file} is damaged ({error}): restore it or train again") from None
+    if not file.is_file():
+        raise InputError(f"{file} is missing: is --workdir the folder of a training run?")
+    content = read_json(file)
     flat = flatten(content) if isinstance(content, dict) else {}
     check_fields(flat, _schema(), str(file))
     config = ConfigDict(content)
@@ -121,7 +129,8 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
 
 
 def validate(config: ConfigDict) -> None:
-    """Refuses values of a config of the default schema that no run could use."""
+    """Refuses unknown fields, and values that no run could use."""
+    check_fields(flatten(config), _schema(), "config")
     check_values(flatten(config), _schema())
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cotjax.errors import InputError
+from cotjax.models.t5_config import PRESETS
 
 CHOICES = {
+    "task.name": ("commonsense_qa", "comparison"),
     "task.label_format": ("letter", "text", "letter_text"),
     "data.label_source": ("gold", "teacher"),
     "data.order": ("label_only", "rationale_first", "label_first"),
@@ -16,6 +18,7 @@ CHOICES = {
     "data.perturbation.name": ("none", "shuffle", "mask", "swap"),
     "data.perturbation.unit": ("words", "tokens"),
     "data.perturbation.redraw": ("epoch", "run"),
+    "model.preset": (None, *PRESETS),
     "model.dtype": (None, "float32", "bfloat16", "float64"),
     "model.remat": ("none", "dots", "full"),
     "optimizer.name": ("adamw", "adafactor"),

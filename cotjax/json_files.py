@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import functools
 import json
+import math
 import sys
 import textwrap
 import types
@@ -54,6 +55,18 @@ def build(cls: type[T], value: Any, where: str) -> T:
         return _convert(value, cls, "")
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+
+
+def dump_json(value: Any, indent: int | None = None) -> str:
+    """Returns JSON text; NaN and infinity, which JSON has not, become null."""
+    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Writes a file as a whole or not at all."""
+    temporary = file.with_name(f".{file.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)
 
 
 def to_json(value: Any) -> Any:
@@ -174,3 +187,11 @@ def _describe(hint: Any) -> str:
 def _show(value: Any) -> str:
     containers = {dict: "an object", list: "a list"}
     return containers.get(type(value)) or textwrap.shorten(json.dumps(value), 60)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,7 +1,7 @@
 r"""Turns a published release of rationales into a folder of records.
 
-python scripts/import_rationales.py --format=dss --task=commonsense_qa --split=train \
-    --input=data/dss/cqa --output=records/cqa/train
+    python scripts/import_rationales.py --format=dss --task=commonsense_qa --split=train \
+        --input=data/dss/cqa --output=records/cqa/train
 
 Prints what it read, parsed, judged right and dropped. Nothing is written if anything is wrong.
 """

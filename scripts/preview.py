@@ -15,7 +15,7 @@ NUM = flags.DEFINE_integer("num", 4, "how many targets, from step 0 on", lower_b
 
 def main(config) -> None:
     """Previews a config."""
-    from cotjax.data.preview import preview
+    from cotjax.training.preview import preview
 
     preview(config, NUM.value)
 

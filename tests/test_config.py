@@ -7,6 +7,7 @@ from cotjax.config_rules import CHOICES
 from cotjax.errors import InputError
 from cotjax.targets.orders import ORDERS
 from cotjax.targets.perturb import PERTURBATIONS
+from cotjax.tasks import task_names
 from cotjax.training.optimizer import OPTIMIZERS, SCHEDULES
 
 
@@ -48,6 +49,8 @@ def test_overrides_of_every_type(default):
         ("--config.data.words.name=first_k", "data.words.k must be set"),
         ("--config.data.words.k=-1", "data.words.k=-1 must not be negative"),
         ("--config.evaluation.max_questions=0", "must be 1 or more"),
+        ("--config.model.preset=t5-smal", "did you mean 't5-small'"),
+        ("--config.task.name=comparsion", "did you mean 'comparison'"),
         ("--config.seed=4294967296", "must be at most 4294967295"),
         ("--config.seed=-1", "must not be negative"),
         ("--config.optimizer.learning_rate=nan", "must be a finite number"),
@@ -125,6 +128,7 @@ def test_a_missing_file_is_named():
 
 
 def test_the_schema_names_what_the_registries_hold():
+    assert sorted(CHOICES["task.name"]) == task_names()
     assert CHOICES["data.order"] == tuple(ORDERS)
     assert CHOICES["data.perturbation.name"] == tuple(PERTURBATIONS)
     assert CHOICES["optimizer.name"] == tuple(OPTIMIZERS)
@@ -167,5 +171,5 @@ def test_a_damaged_workdir_is_named(tmp_path):
     with pytest.raises(InputError, match=r"config\.json is missing"):
         configs.from_workdir(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(InputError, match=r"config\.json is damaged"):
+    with pytest.raises(InputError, match=r"config\.json:1: "):
         configs.from_workdir(tmp_path)

@@ -20,6 +20,20 @@ result = train(config, workdir)
 print()
 print(json.dumps(sorted(result.metrics.items())))
 """
+# One host is slower than the other: what the first makes in the workdir must not mislead it.
+UNEQUAL = """
+import time
+from cotjax.training import loop
+
+prepare = loop.prepare
+
+def prepare_late(*arguments):
+    experiment = prepare(*arguments)
+    time.sleep(3 * jax.process_index())
+    return experiment
+
+loop.prepare = prepare_late
+"""
 # The second process gets SIGTERM in its third step. JAX looks for it once a second, so steps last.
 TERMINATED = """
 import os, signal, time
@@ -75,7 +89,7 @@ def train_on(repository, tmp_path_factory):
 @pytest.fixture(scope="module")
 def two_hosts(train_on, tmp_path_factory):
     """An uninterrupted run of two processes."""
-    return train_on(2, tmp_path_factory.mktemp("two"))
+    return train_on(2, tmp_path_factory.mktemp("two"), UNEQUAL + TRAIN)
 
 
 def test_two_hosts_equal_one(train_on, two_hosts, tmp_path):

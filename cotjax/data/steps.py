@@ -97,6 +97,7 @@ class Steps:
         self._whole = table.rationales.lengths if uses_rationale else 0 * table.rationales.lengths
         self._fixed = table.labels.lengths + self.connective_length + 1
         self.shape = self._choose_shape()
+        self.row_counts: tuple[int, ...] = ()  # none yet while steps are surveyed
         self.row_counts = self._choose_row_counts()
 
     def __getitem__(self, step: int) -> Step:
@@ -126,7 +127,7 @@ class Steps:
             ),
             coefficients=self._coefficients(targets, kept),
             layout=layout,
-            num_rows=next((rows for rows in self._counts if rows >= layout.rows), layout.rows),
+            num_rows=next((rows for rows in self.row_counts if rows >= layout.rows), layout.rows),
         )
 
     def targets(self, step: int) -> tuple[np.ndarray, int]:
@@ -140,10 +141,6 @@ class Steps:
         whole = self._whole[self._donors(epoch)]
         cut = np.maximum(whole - (self.config.target_length - self._fixed), 0)
         return int((cut > 0).sum()), int(cut.sum())
-
-    @property
-    def _counts(self) -> tuple[int, ...]:
-        return getattr(self, "row_counts", ())  # none yet while the constructor surveys
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run
     def _order(self, epoch: int) -> np.ndarray:

@@ -1,7 +1,5 @@
 """Evaluation: in the training loop, and from a checkpoint; the same code."""
 
-import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,12 @@ from cotjax.errors import InputError
 from cotjax.evaluation.metrics import summarise
 from cotjax.evaluation.predict import Prediction, predict
 from cotjax.evaluation.student import Student, default_mesh, load_student
-from cotjax.json_files import to_json
+from cotjax.json_files import dump_json, replace_file, to_json
 from cotjax.targets.orders import Order, make_order
 from cotjax.targets.perturb import stable_hash
 from cotjax.tasks import get_task
 from cotjax.tasks.base import Question, Task
-from cotjax.tasks.sources import load_questions
-from cotjax.training.prepare import load_splits
+from cotjax.tasks.sources import load_questions, load_splits
 
 
 def evaluate(
@@ -144,26 +141,6 @@ def write(
 ) -> None:
     """Writes `<name>.jsonl` and then `<name>.json`, the summary; each atomically."""
     folder.mkdir(parents=True, exist_ok=True)
-    lines = "".join(_json(to_json(prediction)) + "\n" for prediction in predictions)
+    lines = "".join(dump_json(to_json(prediction)) + "\n" for prediction in predictions)
     replace_file(folder / f"{name}.jsonl", lines)
-    replace_file(folder / f"{name}.json", _json(content, indent=1) + "\n")
-
-
-def replace_file(file: Path, text: str) -> None:
-    """Writes a file as a whole or not at all."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)
-
-
-def _json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(_without_nan(value), ensure_ascii=False, allow_nan=False, indent=indent)
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN: null stands for it."""
-    if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    replace_file(folder / f"{name}.json", dump_json(content, indent=1) + "\n")

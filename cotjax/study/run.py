@@ -14,7 +14,6 @@ from rich.progress import Progress
 
 import cotjax
 from cotjax import config as configs
-from cotjax.data.preview import shown_targets
 from cotjax.evaluation.run import evaluate, replace_file
 from cotjax.evaluation.student import default_mesh, load_student
 from cotjax.json_files import read_json
@@ -26,6 +25,7 @@ from cotjax.targets.orders import make_order
 from cotjax.tasks import get_task
 from cotjax.training.loop import train
 from cotjax.training.prepare import load_splits, prepare
+from cotjax.training.preview import shown_targets
 from cotjax.training.writers import read_scalars
 
 # Of all variants alike. Their schedules end low, and none gains by a choice that others lack.

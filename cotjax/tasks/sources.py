@@ -1,9 +1,12 @@
 """Where questions and rationales come from, and which questions no two splits may share."""
 
+import functools
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from ml_collections.config_dict import ConfigDict
 
 from cotjax.errors import InputError
 from cotjax.records import MANIFEST, Record, read_manifest, read_records
@@ -11,6 +14,33 @@ from cotjax.tasks.base import Procedural, Question, Task, normalise
 
 PROCEDURAL = "procedural"
 RECORDS = "records:"
+
+
+class MissingSplitError(InputError):
+    """The source is in order, but has no such split."""
+
+
+def load_splits(task: Task, config: ConfigDict) -> dict[str, list[Question]]:
+    """Returns the questions of train, validation, and test where the source has one.
+
+    Validation is the source's own split, or a part of the training questions held out by hash.
+    """
+    names = config.task
+    load = functools.partial(
+        load_questions, task, names.source, allow_incomplete=config.data.allow_incomplete
+    )
+    train = load(names.train_split)
+    if names.validation_split:
+        validation = load(names.validation_split)
+    else:
+        train, validation = hold_out(task, train, names.validation_fraction)
+    splits = {"train": train, "validation": validation}
+    try:
+        splits["test"] = load(names.test_split)
+    except MissingSplitError:  # it can be trained without, unless it is to be evaluated
+        if "test" in config.evaluation.splits:
+            raise
+    return splits
 
 
 def load_questions(
@@ -39,6 +69,8 @@ def load_records(
     if source == PROCEDURAL:
         if not isinstance(task, Procedural):
             raise InputError(f"task {task.name} is not procedural; use source '{RECORDS}DIR'")
+        if split not in task.splits:
+            raise MissingSplitError(f"task {task.name} has no split {split!r}; use {task.splits}")
         return task.oracle_records(split)
     if source.startswith(RECORDS):
         return read_split(task, Path(source.removeprefix(RECORDS)), split, allow_incomplete)
@@ -107,11 +139,12 @@ def read_split(
     """
     place = folder / split if (folder / split / MANIFEST).is_file() else folder
     if not (place / MANIFEST).is_file():
-        raise InputError(f"{folder}: has no records of split {split!r} ({split}/{MANIFEST})")
+        raise MissingSplitError(f"{folder}: has no records of split {split!r} ({split}/{MANIFEST})")
     manifest = read_manifest(place)
-    for field, wanted in (("split", split), ("task", task.name)):
-        if getattr(manifest, field) != wanted:
-            raise InputError(f"{place}: holds {field} {getattr(manifest, field)!r}, not {wanted!r}")
+    if manifest.task != task.name:
+        raise InputError(f"{place}: holds task {manifest.task!r}, not {task.name!r}")
+    if manifest.split != split:
+        raise MissingSplitError(f"{place}: holds split {manifest.split!r}, not {split!r}")
     return read_records(place, allow_incomplete)[1]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from ml_collections.config_dict import ConfigDict
 from rich.progress import Progress
@@ -72,6 +73,7 @@ def train(
     row_multiple = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     experiment = prepare(config, row_multiple * config.optimizer.accumulation)
     _check_same_data(experiment, workdir)
+    multihost_utils.sync_global_devices("every host has checked the workdir")
     workdir.mkdir(parents=True, exist_ok=True)
     if jax.process_index() == 0:
         configs.dump(config, workdir / "config.json")

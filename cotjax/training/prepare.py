@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from cotjax.data.tokens import (
     keep_words,
     tokenize,
 )
-from cotjax.errors import InputError
+from cotjax.json_files import dump_json, replace_file
 from cotjax.models.hf import (
     check_special_tokens,
     check_tokenizer,
@@ -38,7 +37,7 @@ from cotjax.targets.perturb import PERTURBATIONS, Perturbation
 from cotjax.targets.selection import Selection
 from cotjax.targets.words import WordChoice
 from cotjax.tasks.base import Question, Task, get_task
-from cotjax.tasks.sources import hold_out, load_questions
+from cotjax.tasks.sources import load_splits
 from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig
 
 VOCABULARY_MULTIPLE = 64  # a new embedding's rows, so that a tensor axis divides them
@@ -112,29 +111,6 @@ def prepare(config: ConfigDict, row_multiple: int) -> Experiment:
     return Experiment(task, splits, tokenizer, model, pretrained, order, steps, counts)
 
 
-def load_splits(task: Task, config: ConfigDict) -> dict[str, list[Question]]:
-    """Questions of train, validation, and test where the source has one.
-
-    Validation is the task's own split, or a part of the training questions held out by hash.
-    """
-    names = config.task
-    load = functools.partial(
-        load_questions, task, names.source, allow_incomplete=config.data.allow_incomplete
-    )
-    train = load(names.train_split)
-    if names.validation_split:
-        validation = load(names.validation_split)
-    else:
-        train, validation = hold_out(task, train, names.validation_fraction)
-    splits = {"train": train, "validation": validation}
-    try:
-        splits["test"] = load(names.test_split)
-    except InputError:  # trained without a test split, unless it is to be evaluated
-        if "test" in config.evaluation.splits:
-            raise
-    return splits
-
-
 def make_tokenizer(
     config: ConfigDict,
     pretrained: Path | None,
@@ -169,8 +145,6 @@ def model_config(config: ConfigDict, pretrained: Path | None, tokenizer: Tokeniz
     if pretrained:
         model = read_config(pretrained, **choices)
     elif section.preset:
-        if section.preset not in PRESETS:
-            raise InputError(f"config.model.preset={section.preset!r}: use {', '.join(PRESETS)}")
         model = dataclasses.replace(PRESETS[section.preset], **choices)
     else:
         sizes = ("d_model", "d_kv", "d_ff", "num_heads", "num_layers", "num_decoder_layers")
@@ -233,9 +207,7 @@ def save_run_files(experiment: Experiment, workdir: Path) -> None:
         "row_counts": experiment.steps.row_counts,
         "counts": experiment.counts,
     }
-    temporary = workdir / "model.json.tmp"
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(workdir / "model.json")
+    replace_file(workdir / "model.json", dump_json(content, indent=1) + "\n")
 
 
 def _examples(task: Task, config: ConfigDict, questions: list[Question]) -> Examples:

@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from cotjax.json_files import dump_json
+
 
 def make_progress(console: Console | None = None) -> Progress:
     """A progress bar with an ETA and a last column for `rate`."""
@@ -79,9 +81,8 @@ class RunWriter:
             return
         import tensorflow as tf
 
-        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
         with self._scalars.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step} | finite) + "\n")
+            file.write(dump_json({"step": step} | dict(values)) + "\n")
         with self._events.as_default(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)

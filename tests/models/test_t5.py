@@ -26,6 +26,14 @@ TINY = T5Config(
 TINY64 = dataclasses.replace(TINY, dtype="float64")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _quick_compilation():
+    """These programs run for milliseconds: spares most of the time to compile them."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture
 def float64():
     with jax.enable_x64(True):

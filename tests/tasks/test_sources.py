@@ -1,13 +1,15 @@
 """Questions come from records or a procedure; splits are kept apart by what they ask."""
 
 import dataclasses
+import shutil
 
 import pytest
 
+from cotjax import config as configs
 from cotjax.errors import InputError
 from cotjax.records import Manifest, Rationale, Record, write_records
 from cotjax.tasks import Question, get_task
-from cotjax.tasks.sources import hold_out, load_questions, load_records, overlap
+from cotjax.tasks.sources import hold_out, load_questions, load_records, load_splits, overlap
 
 TASK = get_task("commonsense_qa", "letter")
 
@@ -113,3 +115,32 @@ def test_overlap_counts_same_questions_with_same_choices():
         ("train", "test"): 1,
         ("validation", "test"): 1,
     }
+
+
+def test_a_damaged_test_split_is_told_and_not_left_out(repository, tmp_path):
+    """Only a split that isn't there may be missing."""
+    task = get_task("comparison", "text")
+    for split in ("train", "validation", "test"):
+        write_records(
+            tmp_path / split,
+            Manifest(task="comparison", split=split, teacher="oracle"),
+            task.oracle_records(split),
+        )
+    config = configs.load(
+        repository / "configs" / "default.py",
+        [f"--config.task.source=records:{tmp_path}"],
+    )
+    assert {name: len(split) for name, split in load_splits(task, config).items()} == {
+        "train": 2000,
+        "validation": 300,
+        "test": 600,
+    }
+    (shard,) = (tmp_path / "test").glob("records-*.jsonl")
+    shard.write_bytes(shard.read_bytes()[:-10])
+    with pytest.raises(InputError, match="checksum"):
+        load_splits(task, config)
+    shutil.rmtree(tmp_path / "test")
+    assert "test" not in load_splits(task, config)
+    config.evaluation.splits = ("validation", "test")
+    with pytest.raises(InputError, match="has no records of split 'test'"):
+        load_splits(task, config)

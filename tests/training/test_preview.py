@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from cotjax import config as configs
-from cotjax.data.preview import preview, shown_targets
 from cotjax.targets.segments import Kind
 from cotjax.training.prepare import prepare
+from cotjax.training.preview import preview, shown_targets
 
 
 @pytest.fixture
