@@ -41,7 +41,7 @@ def load(path: str | os.PathLike, overrides: Iterable[str] = ()) -> ConfigDict:
       InputError: for a missing file, an unknown field, a wrong type or a refused value.
     """
     config = read(path)
-    check_fields(flatten(config), _schema(), str(path))
+    check_fields(flatten(config), _schema(), f"{path}: ")
     for word in overrides:
         config = _override(path, config, word)
     validate(config)
@@ -100,7 +100,7 @@ def from_workdir(workdir: str | os.PathLike) -> ConfigDict:
         raise InputError(f"{file} is missing: is --workdir the folder of a training run?")
     content = read_json(file)
     flat = flatten(content) if isinstance(content, dict) else {}
-    check_fields(flat, _schema(), str(file))
+    check_fields(flat, _schema(), f"{file}: ")
     config = ConfigDict(content)
     config.evaluation.splits = tuple(config.evaluation.splits)
     return config
@@ -130,7 +130,7 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
 
 def validate(config: ConfigDict) -> None:
     """Refuses unknown fields, and values that no run could use."""
-    check_fields(flatten(config), _schema(), "config")
+    check_fields(flatten(config), _schema())
     check_values(flatten(config), _schema())
 
 

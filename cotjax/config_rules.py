@@ -87,19 +87,22 @@ SIZES = (
 MAX_SEED = 2**32 - 1
 
 
-def check_fields(flat: Mapping[str, Any], schema: Mapping[str, Any], where: str) -> None:
-    """Refuses a config file that adds, lacks or retypes a field of the schema."""
+def check_fields(flat: Mapping[str, Any], schema: Mapping[str, Any], where: str = "") -> None:
+    """Refuses a config that adds, lacks or retypes a field of the schema.
+
+    `where` begins the message, such as `file.py: `.
+    """
     for name in flat:
         if name not in schema:
-            raise InputError(f"{where}: config.{name} is no field{nearest(name, schema)}")
+            raise InputError(f"{where}config.{name} is no field{nearest(name, schema)}")
     for name, default in schema.items():
         if name not in flat:
-            raise InputError(f"{where}: config.{name} is missing; start from configs/default.py")
+            raise InputError(f"{where}config.{name} is missing; start from configs/default.py")
         value = flat[name]
         kind = float if isinstance(default, float) else type(default)
         fits = type(value) in (kind, int) if kind is float else type(value) is kind
         if default is not None and not fits:
-            raise InputError(f"{where}: config.{name}={value!r}: expects {kind.__name__}")
+            raise InputError(f"{where}config.{name}={value!r}: expects {kind.__name__}")
 
 
 def check_values(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:

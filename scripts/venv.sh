@@ -14,11 +14,11 @@ install_into_venv() {
   if [[ -x .venv/bin/python && -f "$mark" && "$(cat "$mark")" == "$wanted" ]]; then
     return
   fi
-  if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-    echo "error: Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3" >&2
-    exit 2
-  fi
   if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "error: Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3" >&2
+      exit 2
+    fi
     echo "Making .venv ..."
     "$python" -m venv --clear .venv || {
       echo "error: '$python -m venv' failed (on Debian and Ubuntu: apt install python3-venv)" >&2

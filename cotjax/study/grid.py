@@ -3,6 +3,7 @@
 Nothing here imports JAX or TensorFlow, so a mistake is told in the first second.
 """
 
+import copy
 import dataclasses
 import os
 import re
@@ -12,7 +13,6 @@ from typing import Any
 from ml_collections.config_dict import ConfigDict
 
 from cotjax import config as configs
-from cotjax.config_rules import nearest
 from cotjax.errors import InputError
 
 
@@ -38,7 +38,8 @@ class Study:
 
     Attributes:
       title: Heads the report.
-      base: The config that all runs share, but for what a variant overrides and the seed.
+      base: The config that all runs share, but for what a variant overrides and the seed. It could
+        be run by itself.
       variants: What is compared, in the order of the report.
       seeds: Every variant is run with each of them.
       about: Paragraphs for the report: what is asked and how.
@@ -82,6 +83,10 @@ def load(path: str | os.PathLike) -> Study:
 
 def plan(study: Study) -> list[PlannedRun]:
     """The runs of a study, seed by seed, so that the first seed of all variants comes first."""
+    try:
+        configs.validate(study.base)
+    except InputError as error:
+        raise InputError(f"the study's base: {error}") from None
     names = [variant.name for variant in study.variants]
     _refuse_repeats("variants", names)
     _refuse_repeats("seeds", study.seeds)
@@ -97,25 +102,29 @@ def plan(study: Study) -> list[PlannedRun]:
 
 def config_of(base: ConfigDict, variant: Variant, seed: int) -> ConfigDict:
     """The base config with a variant's overrides and a seed, validated."""
-    config = base.copy_and_resolve_references()
-    fields = configs.flatten(config)
-    for name, value in variant.overrides.items():
-        where = f"variant {variant.name!r}: config.{name}"
-        if name == "seed":
-            raise InputError(f"{where}: seeds belong in the study's own field `seeds`")
-        if name not in fields:
-            raise InputError(f"{where}: no such field{nearest(name, fields)}")
-        try:
-            config.update_from_flattened_dict({name: value})
-        except TypeError:
-            wanted = type(fields[name]).__name__ if fields[name] is not None else "another type"
-            raise InputError(f"{where}={value!r}: expects {wanted}") from None
-    config.seed = seed
+    config = copy.deepcopy(base)  # a resolved copy would forget the types of unset fields
     try:
+        for name, value in variant.overrides.items():
+            configs.set_field(config, name, value)
+            _refuse_shared(name)
+        configs.set_field(config, "seed", seed)
         configs.validate(config)
     except InputError as error:
         raise InputError(f"variant {variant.name!r}: {error}") from None
+    if "test" in config.evaluation.splits:
+        raise InputError(
+            "config.evaluation.splits holds 'test': a study asks the test questions once, at the "
+            "end of every run"
+        )
     return config
+
+
+def _refuse_shared(name: str) -> None:
+    """What all variants share, or else they could not be compared."""
+    if name == "seed":
+        raise InputError("config.seed: seeds belong in the study's own field `seeds`")
+    if name.startswith("task.") and name != "task.label_format":
+        raise InputError(f"config.{name}: all variants answer the same questions, of the base")
 
 
 def _refuse_repeats(field: str, values: tuple | list) -> None:

@@ -83,7 +83,7 @@ def curves(results: Mapping[str, Any], curve: str, title: str, percent: bool) ->
                     values = [100 * value for value in values] if percent else values
                     axes.plot(steps, values, color=STAND_IN[series(number)], linewidth=1.4)
         if percent:
-            chance = 100 * results["constant_guess"]["accuracy"]
+            chance = 100 * results["constant_guess"]["validation"]["accuracy"]
             axes.axhline(chance, color=STAND_IN["quiet"], linewidth=1, dashes=(4, 3))
             axes.set_ylim(0, 102)
         else:

@@ -1,42 +1,37 @@
-"""Two bars: all steps of a study that are still to be taken, and the run in progress."""
+"""Two bars: the runs of a study, and whatever the run in progress shows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import Progress
 
 from cotjax.study.grid import PlannedRun
-from cotjax.training.writers import make_progress
+from cotjax.training.writers import columns
 
 
 class StudyProgress(Progress):
-    """A run reports into it as into any other; the study's own bar moves along."""
+    """A run reports into it as into any other; the study's own bar counts runs.
 
-    def __init__(self, waiting: Sequence[PlannedRun], finished: int, console: Console):
-        """Shows the runs that are `waiting`; `finished` others only count."""
-        # An estimate from the last half minute, rich's default, would forget evaluations.
-        super().__init__(
-            *make_progress(console).columns, console=console, speed_estimate_period=3600
+    Attributes:
+      study: The id of that bar.
+    """
+
+    def __init__(self, runs: int, finished: int, console: Console):
+        """Shows `runs`, of which `finished` were done before."""
+        # An estimate from the last half minute, rich's default, would forget whole runs.
+        super().__init__(*columns(), console=console, speed_estimate_period=3600)
+        self._runs, self._finished = runs, finished
+        self.study = self.add_task(
+            "study", total=runs, completed=finished, rate="", visible=finished < runs
         )
-        self._begun = finished
-        self._runs = finished + len(waiting)
-        self._steps_done = 0
-        total = sum(run.config.schedule.total_steps for run in waiting)
-        self._study = self.add_task("study", total=total, rate="", visible=bool(waiting))
+        self.advance(self.study, 0)  # from here on rich measures how long a run takes
 
     @contextmanager
     def working_on(self, run: PlannedRun) -> Iterator[None]:
-        """Says which run is in progress; its end moves the study's bar to where it belongs."""
-        self._begun += 1
-        description = f"run {self._begun} of {self._runs}: {run.name}"
-        self.update(self._study, description=description)
+        """Says which run is in progress; at its end the study's bar moves on."""
+        description = f"run {self._finished + 1} of {self._runs}: {run.name}"
+        self.update(self.study, description=description)
         yield
-        self._steps_done += run.config.schedule.total_steps
-        self.update(self._study, completed=self._steps_done)
-
-    def advance(self, task_id: int, advance: float = 1) -> None:
-        """Moves a bar; the study's moves with the steps of a run."""
-        super().advance(task_id, advance)
-        if self._tasks[task_id].description == "train":
-            super().advance(self._study, advance)
+        self._finished += 1
+        self.advance(self.study)

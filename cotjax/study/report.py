@@ -15,11 +15,11 @@ HEADINGS = (
     "test accuracy",
     "mean",
     "train accuracy",
-    "label loss",
+    "label nll",
     "tokens",
     "seconds",
 )
-SHORT_HEADINGS = ("variant", "test %", "mean", "train %", "loss", "tokens", "secs")
+SHORT_HEADINGS = ("variant", "test %", "mean", "train %", "nll", "tokens", "secs")
 CONSTANT = "always the same answer"
 
 
@@ -36,9 +36,9 @@ def comparison_table(results: Mapping[str, Any]) -> Table:
             _each(variant.accuracy["train"]),
             f"{variant.label_nll.mean:.3f}",
             f"{variant.mean_tokens.mean:.1f}",
-            f"{variant.seconds.mean:.0f}" if variant.seconds else "",
+            " ".join(_seconds(variant)),
         )
-    guess = 100 * results["constant_guess"]["accuracy"]
+    guess = 100 * results["constant_guess"]["test"]["accuracy"]
     table.add_row(CONSTANT, "", f"{guess:.1f}", "", "", "", "", style="dim")
     return table
 
@@ -50,7 +50,7 @@ def page(results: Mapping[str, Any]) -> str:
       results: What `results.json` holds; every number on the page comes from there.
     """
     variants = by_variant(results)
-    guess = results["constant_guess"]["accuracy"]
+    guess = results["constant_guess"]["test"]["accuracy"]
     body = [
         f"<h1>{_text(results['title'])}</h1>",
         *_paragraphs(results["about"], first_class="lead"),
@@ -62,7 +62,7 @@ def page(results: Mapping[str, Any]) -> str:
         "<h2>While they learned</h2>",
         _legend(results),
         '<div class="pair">',
-        *(f"<figure>{plot}</figure>" for plot in _learning(results)),
+        *_learning(results),
         "</div>",
         "<h2>What each was taught to say</h2>",
         _examples(results),
@@ -82,7 +82,7 @@ def page(results: Mapping[str, Any]) -> str:
 
 def _table(variants: Iterable[VariantSummary], results: Mapping[str, Any]) -> str:
     rows = [_row(number, variant) for number, variant in enumerate(variants)]
-    guess = results["constant_guess"]
+    guess = results["constant_guess"]["test"]
     rows.append(
         f'<tr class="chance"><th scope="row">{CONSTANT}</th><td></td>'
         f"<td>{100 * guess['accuracy']:.1f}</td>" + "<td></td>" * 4 + "</tr>"
@@ -101,14 +101,14 @@ def _row(number: int, variant: VariantSummary) -> str:
             variant.accuracy["test"].values, variant.intervals["test"], strict=True
         )
     )
-    train = "".join(f"<span>{100 * v:.1f}</span>" for v in variant.accuracy["train"].values)
+    train = _lines(f"{100 * value:.1f}" for value in variant.accuracy["train"].values)
     cells = (
         test,
         f"<strong>{100 * variant.accuracy['test'].mean:.1f}</strong>",
         train,
         f"{variant.label_nll.mean:.3f}",
         f"{variant.mean_tokens.mean:.1f}",
-        f"{variant.seconds.mean:.0f}" if variant.seconds else "–",
+        _lines(_seconds(variant)),
     )
     name = f"{_swatch(number)}{_text(variant.title)}"
     return f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{c}</td>" for c in cells) + "</tr>"
@@ -129,25 +129,33 @@ def _table_note(results: Mapping[str, Any]) -> str:
     return (
         f"Percentages, one a seed ({', '.join(map(str, seeds))}), the Wilson interval in small "
         "type; the mean is of these seeds alone and has no interval, which would take more of "
-        "them. Accuracy is of greedily generated answers. Label loss: mean −log p of the right "
-        "label of a test question with the token that closes it, in nats, after the student’s own "
-        "rationale where that comes first. Tokens: generated for a test question. Label loss, "
-        "tokens and seconds are means over seeds; seconds are of training, compilation and "
-        "evaluations on the way included, so the first runs of a shape take longer. The test "
-        "questions were asked once, of the last checkpoint of every run."
+        "them. Accuracy is of greedily generated answers. Label nll: −log p of the right label of "
+        "a test question with what closes it, summed over its tokens, in nats, without dropout, "
+        "after the student’s own rationale where that comes first. Tokens: generated for a test "
+        "question. Label nll and tokens are means over questions and seeds. Seconds, one a seed: "
+        "of training, with evaluations on the way and compilation, which only the first run of a "
+        "shape pays for; – where a run was interrupted. The test questions were asked once, of "
+        f"the {results['checkpoint']} checkpoint of every run."
     )
 
 
-def _learning(results: Mapping[str, Any]) -> tuple[str, str]:
-    return (
-        curves(results, "validation_curve", "Validation accuracy, %", percent=True),
-        curves(
-            results,
-            "label_loss_curve",
-            "Training loss of the label, nats, log scale",
-            percent=False,
+def _learning(results: Mapping[str, Any]) -> Iterable[str]:
+    """Two figures: how well validation questions were answered, and the loss of labels."""
+    count = results["constant_guess"]["validation"]["num_questions"]
+    figures = (
+        (
+            curves(results, "validation_curve", "Validation accuracy, %", percent=True),
+            f"Generated answers to {count:,} validation questions. The dashed line is chance: the "
+            "share of the commonest answer among them.",
+        ),
+        (
+            curves(results, "label_loss_curve", "Training loss of label tokens", percent=False),
+            "Mean −log p of a label token in training, in nats, on a log scale: with dropout and "
+            "without the token that closes the label, so not the label nll of the table.",
         ),
     )
+    for plot, caption in figures:
+        yield f"<figure>{plot}<figcaption>{_text(caption)}</figcaption></figure>"
 
 
 def _legend(results: Mapping[str, Any]) -> str:
@@ -160,13 +168,12 @@ def _legend(results: Mapping[str, Any]) -> str:
 
 def _examples(results: Mapping[str, Any]) -> str:
     """The same training target of every variant, a colour a segment."""
-    first = {run["variant"]: run["example"] for run in reversed(results["runs"])}
     rows = [
         f"<dt>{_swatch(number)}{_text(variant['title'])}</dt>"
-        f"<dd>{_target(first[variant['name']]['segments'])}</dd>"
+        f"<dd>{_target(variant['example']['segments'])}</dd>"
         for number, variant in enumerate(results["variants"])
     ]
-    question = _text(results["runs"][0]["example"]["input"])
+    question = _text(results["variants"][0]["example"]["input"])
     return (
         f'<p>To <code>{question}</code>, the <span class="label">label</span> and the '
         '<span class="rationale">rationale</span>:</p>'
@@ -183,17 +190,29 @@ def _settings(results: Mapping[str, Any]) -> str:
         f"<tr><th>{_text(variant['title'])}</th><td>{_code(variant['overrides'])}</td></tr>"
         for variant in results["variants"]
     )
+    differ = {"seed"}.union(*(variant["overrides"] for variant in results["variants"]))
     base = "".join(
         f"<tr><th>{_text(name)}</th><td><code>{_text(value)}</code></td></tr>"
         for name, value in results["base"].items()
+        if name not in differ
     )
-    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
     return (
         f"<details><summary>Settings</summary><h3>What differs</h3><table>{overrides}</table>"
         f"<h3>What all share</h3><table>{base}</table></details>"
-        f'<p class="note">{_text(versions)}; {_text(results["device"])}. Every number on this page '
-        "is of this run; <code>results.json</code> beside it holds them all.</p>"
+        f'<p class="note">{_text(_made_with(results["runs"]))}. Every result on this page is of '
+        "this run; <code>results.json</code> beside it holds them all.</p>"
     )
+
+
+def _made_with(runs: Iterable[Mapping[str, Any]]) -> str:
+    """Versions and devices; several, where a study went on elsewhere."""
+    made = (
+        ", ".join(
+            [*(f"{name} {number}" for name, number in run["versions"].items()), run["device"]]
+        )
+        for run in runs
+    )
+    return "; ".join(dict.fromkeys(made))
 
 
 def _code(overrides: Mapping[str, Any]) -> str:
@@ -209,6 +228,14 @@ def _paragraphs(texts: Iterable[str], first_class: str) -> list[str]:
 
 def _swatch(number: int) -> str:
     return f'<i style="background:var(--{series(number)})"></i>'
+
+
+def _lines(cells: Iterable[str]) -> str:
+    return "".join(f"<span>{cell}</span>" for cell in cells)
+
+
+def _seconds(variant: VariantSummary) -> list[str]:
+    return [f"{value:.0f}" if value is not None else "–" for value in variant.seconds]
 
 
 def _each(rates: OverSeeds) -> str:

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cotjax.evaluation.metrics import wilson_interval
 from cotjax.tasks.base import Question
 
-ASKED = ("test", "train", "validation")
+ASKED = ("test", "train")  # of every finished run; validation was asked while it learned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,24 +28,23 @@ class VariantSummary:
     """A variant's runs side by side, in the order of the seeds.
 
     Attributes:
-      name, title: Of the variant.
+      title: Of the variant.
       accuracy: By split, of generated answers.
       intervals: By split, a Wilson interval of 95 % a run: over its questions, not over seeds.
-      label_nll: Loss of the gold label of test questions, nats a label.
+      label_nll: −log p of the gold label of test questions, nats a label.
       mean_tokens: Generated a test question.
-      seconds: Of training, compilation included; without runs that were interrupted.
+      seconds: Of training, a value a seed, compilation included; None for an interrupted run.
     """
 
-    name: str
     title: str
     accuracy: Mapping[str, OverSeeds]
     intervals: Mapping[str, tuple[tuple[float, float], ...]]
     label_nll: OverSeeds
     mean_tokens: OverSeeds
-    seconds: OverSeeds | None
+    seconds: tuple[float | None, ...]
 
 
-def constant_guess(questions: Sequence[Question]) -> dict[str, Any]:
+def constant_guess(questions: Sequence[Question]) -> dict[str, float]:
     """The share of right answers of a student that always gives the same one.
 
     A closed question's answer is the place of its label among the choices, so that the guess also
@@ -57,14 +55,7 @@ def constant_guess(questions: Sequence[Question]) -> dict[str, Any]:
         for question in questions
     ]
     (_, right), total = Counter(answers).most_common(1)[0], len(answers)
-    low, high = wilson_interval(right, total)
-    return {
-        "right": right,
-        "num_questions": total,
-        "accuracy": right / total,
-        "accuracy_low": low,
-        "accuracy_high": high,
-    }
+    return {"accuracy": right / total, "num_questions": total}
 
 
 def by_variant(results: Mapping[str, Any]) -> list[VariantSummary]:
@@ -79,9 +70,7 @@ def _summarise(variant: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) ->
     def of(split: str, measure: str) -> OverSeeds:
         return OverSeeds(tuple(run[split][measure] for run in runs))
 
-    seconds = tuple(run["seconds"] for run in runs if run["seconds"] is not None)
     return VariantSummary(
-        name=variant["name"],
         title=variant["title"],
         accuracy={split: of(split, "accuracy") for split in ASKED},
         intervals={
@@ -90,5 +79,5 @@ def _summarise(variant: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) ->
         },
         label_nll=of("test", "label_nll"),
         mean_tokens=of("test", "mean_tokens"),
-        seconds=OverSeeds(seconds) if seconds else None,
+        seconds=tuple(run["seconds"] for run in runs),
     )

@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -22,14 +23,21 @@ from cotjax.json_files import dump_json
 def make_progress(console: Console | None = None) -> Progress:
     """A progress bar with an ETA and a last column for `rate`."""
     return Progress(
+        *columns(),
+        console=console or Console(),
+        speed_estimate_period=300,  # seconds; evaluation makes steps come in bursts
+    )
+
+
+def columns() -> tuple[ProgressColumn, ...]:
+    """What every bar shows; its tasks have a field `rate`."""
+    return (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[rate]}"),
-        console=console or Console(),
-        speed_estimate_period=300,  # seconds; evaluation makes steps come in bursts
     )
 
 

@@ -13,16 +13,25 @@ def results() -> dict[str, Any]:
         "about": ["What is asked.", "How."],
         "caveats": ["Little & short."],
         "variants": [
-            {"name": name, "title": title, "overrides": {"data.order": name}}
+            {
+                "name": name,
+                "title": title,
+                "overrides": {"data.order": name},
+                "example": {
+                    "input": "a or b ?",
+                    "segments": [["label", "first"], ["rationale", f"said of {name}"]],
+                },
+            }
             for name, title in TITLES.items()
         ],
         "seeds": [0, 1],
         "checkpoint": "latest",
-        "constant_guess": {"right": 52, "num_questions": 100, "accuracy": 0.52},
+        "constant_guess": {
+            "test": {"accuracy": 0.52, "num_questions": 100},
+            "validation": {"accuracy": 0.61, "num_questions": 31},
+        },
         "runs": [_run(name, seed) for seed in (0, 1) for name in TITLES],
-        "base": {"optimizer.learning_rate": 0.002},
-        "versions": {"cotjax": "0.1.0"},
-        "device": "1 x cpu",
+        "base": {"data.order": "label_first", "optimizer.learning_rate": 0.002, "seed": 0},
     }
 
 
@@ -31,17 +40,13 @@ def _run(variant: str, seed: int) -> dict[str, Any]:
     return {
         "variant": variant,
         "seed": seed,
-        "step": 20,
         "seconds": 10.0 if seed else None,
         "test": _summary(right, 100),
         "train": _summary(40 + seed, 50),
-        "validation": _summary(5, 10),
         "validation_curve": [[0, 0.0], [20, 0.5]],
         "label_loss_curve": [[10, 0.7], [20, 0.3]],
-        "example": {
-            "input": "a or b ?",
-            "segments": [["label", "first"], ["rationale", f"said of {variant}"]],
-        },
+        "versions": {"cotjax": "0.1.0"},
+        "device": f"{seed + 1} x cpu",
     }
 
 

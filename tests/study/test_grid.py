@@ -41,9 +41,11 @@ def test_the_base_stays_as_it_was():
         ({"data.ordre": "label_only"}, "config.data.ordre: no such field.*'data.order'"),
         ({"words.k": 2}, "config.words.k: no such field.*'data.words.k'"),
         ({"data.batch_size": "many"}, "config.data.batch_size='many': expects int"),
+        ({"data.words.k": "x"}, "config.data.words.k='x': expects int"),
         ({"data.order": "label_frist"}, "config.data.order='label_frist'.*'label_first'"),
         ({"data.words.name": "first_k"}, "config.data.words.k must be set"),
         ({"seed": 1}, "config.seed: seeds belong"),
+        ({"task.source": "records:d"}, "config.task.source: all variants answer the same"),
     ],
 )
 def test_a_variant_is_refused_by_name(overrides, message):
@@ -52,12 +54,29 @@ def test_a_variant_is_refused_by_name(overrides, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_typo_in_the_base_is_refused_in_one_line():
+    wrong = study(PLAIN)
+    wrong.base.loss.normalize = "kinds"
+    with pytest.raises(InputError, match=r"the study's base: .*'loss\.normalise'") as caught:
+        plan(wrong)
+    assert "variant" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_evaluates_no_test_questions_on_the_way():
+    wrong = study(PLAIN)
+    wrong.base.evaluation.splits = ("validation", "test")
+    with pytest.raises(InputError, match=r"config\.evaluation\.splits holds 'test'"):
+        plan(wrong)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         (study(PLAIN, PLAIN), "variants name 'plain' more than once"),
         (study(PLAIN, seeds=(1, 1)), "seeds name 1 more than once"),
         (study(PLAIN, seeds=()), "seeds are empty"),
+        (study(PLAIN, seeds=("0",)), "config.seed='0': expects int"),
         (study(Variant("../up", "up", {})), "lower-case"),
     ],
 )

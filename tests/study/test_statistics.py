@@ -18,9 +18,7 @@ def test_the_constant_guess_names_a_place_among_the_choices():
         question(("left", "right"), "right"),
     ]
     guess = constant_guess(asked)
-    assert (guess["right"], guess["num_questions"]) == (2, 3)
-    assert guess["accuracy"] == pytest.approx(2 / 3)
-    assert guess["accuracy_low"] < 2 / 3 < guess["accuracy_high"]
+    assert guess == {"accuracy": pytest.approx(2 / 3), "num_questions": 3}
 
 
 def test_the_constant_guess_of_open_questions_is_the_commonest_label():
@@ -30,7 +28,7 @@ def test_the_constant_guess_of_open_questions_is_the_commonest_label():
 
 def test_runs_are_gathered_by_variant_in_the_order_of_study_and_seeds():
     plain, first = by_variant(results())
-    assert (plain.name, first.name) == ("plain", "first")
+    assert (plain.title, first.title) == ("label only", "label <first>")
     assert plain.accuracy["test"].values == (0.50, 0.54)
     assert first.accuracy["test"].mean == pytest.approx(0.94)
     assert first.accuracy["train"].values == (0.80, 0.82)
@@ -40,8 +38,4 @@ def test_runs_are_gathered_by_variant_in_the_order_of_study_and_seeds():
 
 def test_an_interrupted_run_has_no_seconds():
     plain, _ = by_variant(results())
-    assert plain.seconds.values == (10.0,)
-    unknown = results()
-    for run in unknown["runs"]:
-        run["seconds"] = None
-    assert by_variant(unknown)[0].seconds is None
+    assert plain.seconds == (None, 10.0)
