@@ -69,6 +69,8 @@ class StepLog:
         self._waiting.clear()
         values = _means(metrics)
         values |= {
+            "examples": work.examples,
+            "supervised_tokens": work.supervised,
             "encoder_non_pad": work.encoder / work.encoder_positions,
             "decoder_non_pad": work.decoder / work.decoder_positions,
         }
