@@ -55,9 +55,7 @@ def set_field(config: ConfigDict, name: str, value: Any) -> None:
     try:
         config.update_from_flattened_dict({name: value})
     except TypeError:
-        *sections, field = name.split(".")
-        kind = functools.reduce(getattr, sections, config).get_type(field)
-        raise InputError(f"config.{name}={value!r}: expects {kind.__name__}") from None
+        raise InputError(f"config.{name}={value!r}: expects {_kind(config, name)}") from None
 
 
 def read(path: str | os.PathLike) -> ConfigDict:
@@ -167,12 +165,19 @@ def _override(path: str | os.PathLike, config: ConfigDict, word: str) -> ConfigD
     try:
         changed = _parse_flags(path, [word])
     except (flags.Error, TypeError, ValueError, SyntaxError) as error:
-        kind = type(fields[name]).__name__ if fields[name] is not None else "another type"
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"--config.{name}={text}: expects {kind} ({reason})") from None
+        raise InputError(
+            f"--config.{name}={text}: expects {_kind(config, name)} ({reason})"
+        ) from None
     with config.unlocked():
         config.update_from_flattened_dict({name: flatten(changed)[name]})
     return config
+
+
+def _kind(config: ConfigDict, name: str) -> str:
+    """The type of a field, also of one that is not set."""
+    *sections, field = name.split(".")
+    return functools.reduce(getattr, sections, config).get_type(field).__name__
 
 
 def _parse_flags(path: str | os.PathLike, overrides: list[str]) -> ConfigDict:

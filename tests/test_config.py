@@ -40,6 +40,7 @@ def test_overrides_of_every_type(default):
         ("--config.learning_rate=1", "did you mean 'optimizer.learning_rate'"),
         ("--config.data.batch_size=many", "data.batch_size=many: expects int"),
         ("--config.data.batch_size=1e3", "data.batch_size=1e3: expects int"),
+        ("--config.data.words.k=few", "data.words.k=few: expects int"),
         ("--config.data.packing=perhaps", "data.packing=perhaps: expects bool"),
         ("--config.data.order", "write --config.data.order=VALUE"),
         ("--config.data.order=label_frist", "did you mean 'label_first'"),

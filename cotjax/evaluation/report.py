@@ -26,6 +26,8 @@ def summary_table(summary: Mapping[str, float], title: str) -> Table:
     table.add_row("unparsed (count as wrong)", "", "", f"{summary['unparsed']:,}")
     table.add_row("mean generated tokens", f"{summary['mean_tokens']:.1f}", "", "")
     if "label_nll" in summary:
-        table.add_row("-log p of the label and its end, nats", f"{summary['label_nll']:.3f}", "", "")
+        table.add_row(
+            "-log p of the label and its end, nats", f"{summary['label_nll']:.3f}", "", ""
+        )
     table.add_row("questions cut to the input length", "", "", f"{summary['inputs_cut']:,}")
     return table
