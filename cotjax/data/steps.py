@@ -7,6 +7,7 @@ import numpy as np
 
 from cotjax.data.packing import Layout, RowShape, choose_row_counts, choose_shape, lay_out
 from cotjax.data.tokens import TokenTable
+from cotjax.errors import InputError
 from cotjax.targets.orders import Order
 from cotjax.targets.perturb import Perturbation, streams
 from cotjax.targets.segments import NUM_KINDS, Kind
@@ -87,7 +88,11 @@ class Steps:
     """
 
     def __init__(self, table: TokenTable, config: StepConfig):
-        """Surveys some steps to choose the row shape and counts."""
+        """Surveys some steps to choose the row shape and counts.
+
+        Raises:
+          InputError: if the target length would cut a label: connective and EOS must fit too.
+        """
         self.table, self.config = table, config
         self.per_epoch = -(-table.num_targets // config.batch_size)
         self._first_of_question = np.searchsorted(table.question, np.arange(table.num_questions))
@@ -96,6 +101,11 @@ class Steps:
         self.connective_length = len(config.connective) if uses_rationale else 0
         self._whole = table.rationales.lengths if uses_rationale else 0 * table.rationales.lengths
         self._fixed = table.labels.lengths + self.connective_length + 1
+        if self._fixed.max() > config.target_length:
+            raise InputError(
+                f"config.data.target_length={config.target_length} would cut a label: "
+                f"{int(self._fixed.max())} tokens are needed without any rationale"
+            )
         self.shape = self._choose_shape()
         self.row_counts: tuple[int, ...] = ()  # none yet while steps are surveyed
         self.row_counts = self._choose_row_counts()

@@ -112,16 +112,6 @@ def keep_words(table: TokenTable, choice: WordChoice) -> TokenTable:
     )
 
 
-def check_labels_fit(table: TokenTable, order: Order, connective: int, target_length: int) -> None:
-    """Refuses a target length that would cut a label: connective and EOS must fit too."""
-    fixed = table.labels.lengths + (connective if order.uses_rationale else 0) + 1
-    if fixed.max() > target_length:
-        raise InputError(
-            f"config.data.target_length={target_length} would cut a label: "
-            f"{int(fixed.max())} tokens are needed without any rationale"
-        )
-
-
 def count_tokens(table: TokenTable, unknown: int, order: Order) -> dict[str, int]:
     """Tokens and unknown tokens of each field that the order uses."""
     counts = {}

@@ -11,13 +11,13 @@ import jax
 import numpy as np
 from ml_collections.config_dict import ConfigDict
 
+from cotjax.config_rules import SIZES
 from cotjax.data.examples import Examples, make_examples, training_records
 from cotjax.data.ragged import Ragged
 from cotjax.data.steps import StepConfig, Steps
 from cotjax.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 from cotjax.data.tokens import (
     TokenTable,
-    check_labels_fit,
     count_tokens,
     cut_inputs,
     keep_words,
@@ -103,7 +103,6 @@ def prepare(config: ConfigDict, row_multiple: int) -> Experiment:
         table, config.data.input_length, tokenizer.eos
     )
     step_config = steps_of(config, order, tokenizer, row_multiple)
-    check_labels_fit(table, order, len(step_config.connective), config.data.target_length)
     steps = Steps(table, step_config)
     counts["rationales/cut"], counts["rationales/tokens_cut"] = steps.count_cut()
     counts |= {"questions": table.num_questions, "targets": table.num_targets}
@@ -147,12 +146,12 @@ def model_config(config: ConfigDict, pretrained: Path | None, tokenizer: Tokeniz
     elif section.preset:
         model = dataclasses.replace(PRESETS[section.preset], **choices)
     else:
-        sizes = ("d_model", "d_kv", "d_ff", "num_heads", "num_layers", "num_decoder_layers")
+        sizes = {name: section[name] for name in SIZES if name != "vocab_size"}
         rows = -(-tokenizer.size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
         model = T5Config(
             vocab_size=rows,
             scale_decoder_outputs=section.tied,
-            **{name: section[name] for name in (*sizes, "gated", "tied")},
+            **sizes,
             **choices,
         )
     check_tokenizer(tokenizer.size, model)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cotjax.data.examples import Examples, Target
+from cotjax.data.steps import Steps
 from cotjax.data.tokenizer import load_tokenizer, train_tokenizer
 from cotjax.data.tokens import (
-    check_labels_fit,
     count_tokens,
     cut_inputs,
     keep_words,
@@ -19,7 +19,7 @@ from cotjax.data.tokens import (
 from cotjax.errors import InputError
 from cotjax.targets.orders import ORDERS
 from cotjax.targets.words import WordChoice
-from tests.data.small import EOS, small_table
+from tests.data.small import EOS, small_table, step_config
 
 TEXTS = ["heavier ? ent12 or ent145", "ent12 is size3 while ent145 is size7", "because", "first"]
 WORDS = st.lists(st.sampled_from(" ".join(TEXTS).split()), min_size=1, max_size=8)
@@ -145,15 +145,12 @@ def test_key_words_that_no_record_names_are_refused(tokenizer):
 
 
 def test_a_target_length_that_would_cut_a_label_is_refused():
-    check_labels_fit(small_table(), ORDERS["label_first"], 1, 4)
+    Steps(small_table(), step_config(target_length=4))
     with pytest.raises(InputError, match=r"config\.data\.target_length=3 would cut a label: 4"):
-        check_labels_fit(small_table(), ORDERS["label_first"], 1, 3)
+        Steps(small_table(), step_config(target_length=3))
 
 
 def test_a_rationale_of_2048_tokens_is_cut_and_counted(tokenizer):
-    from cotjax.data.steps import Steps
-    from tests.data.small import step_config
-
     table = tokenize(examples(" ".join(["size3"] * 2048), "ent12"), tokenizer)
     steps = Steps(table, step_config(target_length=32))
     assert steps.count_cut() == (1, 2048 - (32 - 3))
