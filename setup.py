@@ -7,9 +7,13 @@ from setuptools import find_packages, setup
 # jax, flax and orbax change their interfaces in minor releases, the others in major ones.
 CORE = [
     "absl-py>=2.1,<3",
+    "datasets>=4,<6",
     "flax>=0.12,<0.13",
+    "gguf>=0.17,<1",
     "huggingface-hub>=1,<3",
+    "importlib-resources>=6,<8",  # tensorflow-datasets imports it without saying so
     "jax>=0.9,<0.13",
+    "jinja2>=3.1,<4",  # chat templates of teachers' tokenizers
     "matplotlib>=3.9,<4",
     "ml-collections>=1.1,<2",
     "numpy>=2,<3",
@@ -19,6 +23,7 @@ CORE = [
     "safetensors>=0.5,<1",
     "sentencepiece>=0.2,<1",  # reads the tokenizers of T5 v1.0 and v1.1 on the Hub
     "tensorboard>=2.19,<3",
+    "tensorflow-datasets>=4.9.9,<5",
     "tensorflow-cpu>=2.19,<3; sys_platform == 'linux' and platform_machine == 'x86_64'",
     "tensorflow>=2.19,<3; sys_platform != 'linux' or platform_machine != 'x86_64'",
     "tokenizers>=0.21,<1",
@@ -49,6 +54,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["cotjax", "cotjax.*"]),
+    package_data={"cotjax.teacher": ["templates/*.json", "templates/exemplars/*.json"]},
     install_requires=CORE,
     extras_require=EXTRAS,
 )

@@ -20,24 +20,31 @@ def get_config():
 
     # What is asked.
     config.task = task = config_dict.ConfigDict()
-    task.name = "comparison"  # commonsense_qa, comparison
-    task.source = "procedural"  # where questions come from: procedural, records:DIR
+    task.name = "comparison"  # what `python scripts/show_task.py --help` lists
+    # Where questions come from: procedural, records:DIR, hub or hub:ID, tfds or tfds:NAME,
+    # file:PATH (JSON lines, Parquet or CSV).
+    task.source = "procedural"
+    task.options = ""  # of a procedural task, such as "words=4,seed=1"
     task.train_split = "train"
     # Empty: a part of the training questions is held out, by hash of the normalised question.
     task.validation_split = "validation"
     task.test_split = "test"
     task.validation_fraction = 0.1  # how much is held out where a task has no validation split
-    task.label_format = "text"  # how a label is written: letter "(B)", text, letter_text "(B) bank"
+    # How a label is written: letter "(B)", text "bank", letter_text "(B) bank"; in arithmetic
+    # number "42" or equation "( 84.0 / 2.0 )".
+    task.label_format = "text"
 
     # What the student is to say, and how targets are laid out.
     config.data = data = config_dict.ConfigDict()
     data.records = optional(str)  # folder of teacher records; unset: the task's own rationales
+    data.rationales = "teacher"  # whose: teacher, human (explanations that people wrote)
     data.allow_incomplete = False  # train on a records folder that its writer has not finished
     data.label_source = "gold"  # whose label the student learns: gold, teacher
-    data.order = "label_first"  # label_only, rationale_first, label_first
+    data.order = "label_first"  # label_only, rationale_first, label_first, multitask
     data.connective = optional(str)  # words between label and rationale; unset: the order's own
     data.selection = config_dict.ConfigDict()  # which of a question's rationales
-    data.selection.name = "all"  # all, first
+    data.selection.name = "all"  # all, first, one_per_epoch (another one each epoch)
+    data.selection.tags = ""  # only rationales with these tags, such as "level=3,format=plain"
     data.selection.correct_only = False  # drop rationales whose answer is wrong or unparsed
     data.words = config_dict.ConfigDict()  # which words of a rationale stay
     data.words.name = "all"  # all, first_k, key_words (that the record names)
@@ -49,8 +56,10 @@ def get_config():
     data.perturbation.mask_token = "<unk>"  # what mask writes: a token of the vocabulary
     data.perturbation.redraw = "epoch"  # epoch: fresh draws every epoch; run: the same draws
     data.input_length = 64  # tokens of a question at most; what is cut is counted
-    data.target_length = 64  # tokens of a target at most; the rationale is cut, never the label
+    # Tokens of a target (of multitask, each reply) at most; the rationale is cut, never the label.
+    data.target_length = 64
     data.batch_size = 32  # targets an optimiser step
+    data.question_weight = "sum"  # of N rationales: sum (N times one's), mean (the same as one's)
     data.targets_per_question = 1  # rationales of a question that share a step and its encoder pass
     data.packing = True  # several targets a row; False: one target a row
     data.encoder_length = optional(int)  # tokens of an encoder row; unset: chosen from the data
@@ -97,6 +106,7 @@ def get_config():
     loss.label_weight = 1.0
     loss.rationale_weight = 1.0  # the connective counts as rationale
     loss.normalise = "tokens"  # tokens: by all of a step's; kinds: label and rationale apart
+    loss.alpha = 0.5  # of multitask: the weight of the label task; the rationale task has the rest
     loss.label_smoothing = 0.0
     loss.z_loss = 0.0
 

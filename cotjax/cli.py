@@ -20,7 +20,7 @@ def fail(message: str) -> None:
 
 
 def run(
-    main: Callable[..., None], required: Sequence[str] = (), takes_config: bool = False
+    main: Callable[..., None], required: Sequence[str] = (), takes_config: str | None = None
 ) -> None:
     """Parses the flags and calls `main`; a user's mistake becomes one line and exit code 2.
 
@@ -28,7 +28,8 @@ def run(
       main: The script's one call. It reads its flags from `absl.flags.FLAGS`, and takes the
         loaded, validated configuration when `takes_config` is set.
       required: Names of the flags that must be given.
-      takes_config: Whether the script has `--config=FILE` and `--config.a.b=VALUE`.
+      takes_config: Kind of config (`student`, `teacher`) of a script that has `--config=FILE` and
+        `--config.a.b=VALUE`.
     """
     if takes_config:
         flags.DEFINE_string(
@@ -41,21 +42,21 @@ def run(
     overrides = [word for word in sys.argv[1:] if takes_config and word.startswith("--config.")]
     argv = [word for word in sys.argv if word not in overrides]
     app.run(
-        lambda _: _guarded(main, overrides if takes_config else None),
+        lambda _: _guarded(main, takes_config, overrides),
         argv=argv,
         flags_parser=lambda words: _parse(words, required),
     )
 
 
-def _guarded(main: Callable[..., None], overrides: list[str] | None) -> None:
+def _guarded(main: Callable[..., None], takes_config: str | None, overrides: list[str]) -> None:
     _quieten_libraries()
     try:
-        if overrides is None:
+        if takes_config is None:
             main()
         else:
             from cotjax import config  # imported here: a script without one starts faster
 
-            main(config.load(flags.FLAGS.config, overrides))
+            main(config.load(flags.FLAGS.config, overrides, config.SCHEMAS[takes_config]))
     except InputError as error:
         fail(str(error))
     except BrokenPipeError:  # the reader of our output (`| head`) went away

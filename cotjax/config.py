@@ -3,13 +3,14 @@
 Nothing here imports JAX or TensorFlow, so a mistake is told in the first second.
 """
 
+import dataclasses
 import functools
 import hashlib
 import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from absl import flags
 from ml_collections import config_flags
 from ml_collections.config_dict import ConfigDict
 
-from cotjax.config_rules import check_fields, check_values, nearest
+from cotjax import config_rules, teacher_rules
+from cotjax.config_rules import check_fields, nearest
 from cotjax.errors import InputError
 from cotjax.json_files import dump_json, read_json, replace_file
 
@@ -30,21 +32,45 @@ BOUND_FIELDS = ("evaluation.best_metric", "evaluation.max_questions", "evaluatio
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-def load(path: str | os.PathLike, overrides: Iterable[str] = ()) -> ConfigDict:
+@dataclasses.dataclass(frozen=True)
+class Schema:
+    """A kind of config: the file that has all of its fields, and what it is refused for."""
+
+    file: str
+    check_values: Callable[[Mapping[str, Any], Mapping[str, Any]], None]
+
+    @functools.cached_property
+    def fields(self) -> dict[str, Any]:
+        """Every field and its default: of this repository, or of the one that has the config."""
+        for folder in (REPOSITORY, *map(Path, sys.path)):
+            if (folder / self.file).is_file():
+                return flatten(read(folder / self.file))
+        raise InputError(f"{self.file} is not found: run in a clone of the repository")
+
+
+STUDENT = Schema("configs/default.py", config_rules.check_values)
+TEACHER = Schema("configs/teachers/default.py", teacher_rules.check_values)
+SCHEMAS = {"student": STUDENT, "teacher": TEACHER}
+
+
+def load(
+    path: str | os.PathLike, overrides: Iterable[str] = (), schema: Schema = STUDENT
+) -> ConfigDict:
     """Loads a config file (`file.py` or `file.py:argument`), overrides fields, validates.
 
     Args:
-      path: A Python file whose `get_config()` returns a ConfigDict of the default schema.
+      path: A Python file whose `get_config()` returns a ConfigDict of the schema.
       overrides: Words such as `--config.optimizer.learning_rate=1e-3`.
+      schema: What kind of config it is.
 
     Raises:
       InputError: for a missing file, an unknown field, a wrong type or a refused value.
     """
     config = read(path)
-    check_fields(flatten(config), _schema(), f"{path}: ")
+    check_fields(flatten(config), schema.fields, schema.file, f"{path}: ")
     for word in overrides:
-        config = _override(path, config, word)
-    validate(config)
+        config = _override(path, config, word, schema)
+    validate(config, schema)
     return config
 
 
@@ -98,7 +124,7 @@ def from_workdir(workdir: str | os.PathLike) -> ConfigDict:
         raise InputError(f"{file} is missing: is --workdir the folder of a training run?")
     content = read_json(file)
     flat = flatten(content) if isinstance(content, dict) else {}
-    check_fields(flat, _schema(), f"{file}: ")
+    check_fields(flat, STUDENT.fields, STUDENT.file, f"{file}: ")
     config = ConfigDict(content)
     config.evaluation.splits = tuple(config.evaluation.splits)
     return config
@@ -126,10 +152,10 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
             )
 
 
-def validate(config: ConfigDict) -> None:
+def validate(config: ConfigDict, schema: Schema = STUDENT) -> None:
     """Refuses unknown fields, and values that no run could use."""
-    check_fields(flatten(config), _schema())
-    check_values(flatten(config), _schema())
+    check_fields(flatten(config), schema.fields, schema.file)
+    schema.check_values(flatten(config), schema.fields)
 
 
 def _binding_fields(config: ConfigDict) -> dict[str, Any]:
@@ -153,12 +179,14 @@ def _mistake_in(file: Path, error: BaseException) -> str:
     return f"{where}: {type(chain[-1]).__name__}: {chain[-1]}"
 
 
-def _override(path: str | os.PathLike, config: ConfigDict, word: str) -> ConfigDict:
+def _override(
+    path: str | os.PathLike, config: ConfigDict, word: str, schema: Schema
+) -> ConfigDict:
     name, equals, text = word.removeprefix("--config.").partition("=")
     fields = flatten(config)
     if name not in fields:
         raise InputError(
-            f"--config.{name}: no such field{nearest(name, fields)}; configs/default.py has all"
+            f"--config.{name}: no such field{nearest(name, fields)}; {schema.file} has all"
         )
     if not equals:
         raise InputError(f"--config.{name}: write --config.{name}=VALUE")
@@ -187,15 +215,6 @@ def _parse_flags(path: str | os.PathLike, overrides: list[str]) -> ConfigDict:
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
     values(argv)
     return values.config
-
-
-@functools.cache
-def _schema() -> dict[str, Any]:
-    """The fields of configs/default.py: of this repository, or of the one that has the config."""
-    for folder in (REPOSITORY, *map(Path, sys.path)):
-        if (folder / "configs" / "default.py").is_file():
-            return flatten(read(folder / "configs" / "default.py"))
-    raise InputError("configs/default.py is not found: run in a clone of the repository")
 
 
 def _make_importable(file: Path) -> None:

@@ -9,11 +9,30 @@ from cotjax.errors import InputError
 from cotjax.models.t5_config import PRESETS
 
 CHOICES = {
-    "task.name": ("commonsense_qa", "comparison"),
-    "task.label_format": ("letter", "text", "letter_text"),
+    "task.name": (
+        "anli",
+        "aqua",
+        "arc",
+        "asdiv",
+        "coin_flip",
+        "commonsense_qa",
+        "comparison",
+        "date_understanding",
+        "esnli",
+        "gsm8k",
+        "last_letter",
+        "openbookqa",
+        "quarel",
+        "shuffled_objects",
+        "strategyqa",
+        "svamp",
+    ),
+    "task.label_format": ("letter", "text", "letter_text", "number", "equation"),
+    "data.rationales": ("teacher", "human"),
     "data.label_source": ("gold", "teacher"),
-    "data.order": ("label_only", "rationale_first", "label_first"),
-    "data.selection.name": ("all", "first"),
+    "data.order": ("label_only", "rationale_first", "label_first", "multitask"),
+    "data.selection.name": ("all", "first", "one_per_epoch"),
+    "data.question_weight": ("sum", "mean"),
     "data.words.name": ("all", "first_k", "key_words"),
     "data.perturbation.name": ("none", "shuffle", "mask", "swap"),
     "data.perturbation.unit": ("words", "tokens"),
@@ -64,7 +83,7 @@ NOT_NEGATIVE = (  # or unset, where that is allowed
     "loss.z_loss",
     "profile.first_step",
 )
-FRACTIONS = ("data.perturbation.fraction", "schedule.final_fraction")  # 1 is allowed
+FRACTIONS = ("data.perturbation.fraction", "loss.alpha", "schedule.final_fraction")  # 1 is allowed
 BELOW_ONE = (
     "task.validation_fraction",
     "model.dropout_rate",
@@ -87,8 +106,10 @@ SIZES = (
 MAX_SEED = 2**32 - 1
 
 
-def check_fields(flat: Mapping[str, Any], schema: Mapping[str, Any], where: str = "") -> None:
-    """Refuses a config that adds, lacks or retypes a field of the schema.
+def check_fields(
+    flat: Mapping[str, Any], schema: Mapping[str, Any], file: str, where: str = ""
+) -> None:
+    """Refuses a config that adds, lacks or retypes a field of the schema, which stands in `file`.
 
     `where` begins the message, such as `file.py: `.
     """
@@ -97,7 +118,7 @@ def check_fields(flat: Mapping[str, Any], schema: Mapping[str, Any], where: str 
             raise InputError(f"{where}config.{name} is no field{nearest(name, schema)}")
     for name, default in schema.items():
         if name not in flat:
-            raise InputError(f"{where}config.{name} is missing; start from configs/default.py")
+            raise InputError(f"{where}config.{name} is missing; start from {file}")
         value = flat[name]
         kind = float if isinstance(default, float) else type(default)
         fits = type(value) in (kind, int) if kind is float else type(value) is kind
@@ -113,23 +134,37 @@ def check_values(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
             raise InputError(f"config.{name}={flat[name]!r} is not one of {hint}")
     for name, value in flat.items():
         if isinstance(value, float):
-            _require(math.isfinite(value), name, value, "must be a finite number")
+            require(math.isfinite(value), name, value, "must be a finite number")
     for name in AT_LEAST_ONE:
-        _require(flat[name] is None or flat[name] >= 1, name, flat[name], "must be 1 or more")
+        require(flat[name] is None or flat[name] >= 1, name, flat[name], "must be 1 or more")
     for name in NOT_NEGATIVE:
-        _require(flat[name] is None or flat[name] >= 0, name, flat[name], "must not be negative")
+        require(flat[name] is None or flat[name] >= 0, name, flat[name], "must not be negative")
     for name in FRACTIONS:
-        _require(0 <= flat[name] <= 1, name, flat[name], "must lie between 0 and 1")
+        require(0 <= flat[name] <= 1, name, flat[name], "must lie between 0 and 1")
     for name in BELOW_ONE:
-        _require(0 <= flat[name] < 1, name, flat[name], "must be 0 or more and below 1")
-    _require(flat["seed"] <= MAX_SEED, "seed", flat["seed"], f"must be at most {MAX_SEED}")
+        require(0 <= flat[name] < 1, name, flat[name], "must be 0 or more and below 1")
+    require(flat["seed"] <= MAX_SEED, "seed", flat["seed"], f"must be at most {MAX_SEED}")
     _check_task(flat)
     _check_data(flat)
     _check_model(flat, schema)
     if flat["schedule.warmup_steps"] >= flat["schedule.total_steps"]:
         raise InputError("config.schedule.warmup_steps must be below config.schedule.total_steps")
-    if flat["loss.label_weight"] == flat["loss.rationale_weight"] == 0:
-        raise InputError("config.loss.label_weight and config.loss.rationale_weight are both 0")
+    _check_loss(flat, schema)
+
+
+def pairs(text: str, field: str) -> dict[str, str | int | float]:
+    """Reads `name=value,name=value`; values that look like numbers are numbers.
+
+    Raises:
+      InputError: naming the config field, for a part that isn't a pair or a name given twice.
+    """
+    found: dict[str, str | int | float] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, equals, value = map(str.strip, part.partition("="))
+        if not (name and equals and value) or name in found:
+            raise InputError(f"config.{field}={text!r}: write name=value,name=value")
+        found[name] = _number(value)
+    return found
 
 
 def nearest(name: Any, known: Iterable[Any]) -> str:
@@ -140,6 +175,15 @@ def nearest(name: Any, known: Iterable[Any]) -> str:
         last = str(name).rpartition(".")[2]
         close = [word for word in words if word.rpartition(".")[2] == last][:1]
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _number(text: str) -> str | int | float:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
 
 
 def _check_task(flat: Mapping[str, Any]) -> None:
@@ -182,12 +226,34 @@ def _check_data(flat: Mapping[str, Any]) -> None:
         raise InputError(
             "config.data.connective must hold a word: it tells label and rationale apart"
         )
+    pairs(flat["data.selection.tags"], "data.selection.tags")
     together, batch_size = flat["data.targets_per_question"], flat["data.batch_size"]
     if batch_size % together:
         raise InputError(
             f"config.data.targets_per_question={together} does not divide "
             f"config.data.batch_size={batch_size}: some questions would be split over two steps"
         )
+    selection = flat["data.selection.name"]
+    if together > 1 and selection != "all":
+        raise InputError(
+            f"config.data.targets_per_question={together} has no effect with "
+            f"config.data.selection.name={selection!r}: an epoch has one target of a question"
+        )
+
+
+def _check_loss(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Multitask has a weight of its own; the others have none of it."""
+    multitask = flat["data.order"] == "multitask"
+    idle = ("label_weight", "rationale_weight", "normalise") if multitask else ("alpha",)
+    for name in (f"loss.{name}" for name in idle):
+        if flat[name] != schema[name]:
+            reason = "loss.alpha weighs its two tasks" if multitask else "it is multitask's"
+            raise InputError(
+                f"config.{name}={flat[name]!r} has no effect with "
+                f"config.data.order={flat['data.order']!r}: {reason}"
+            )
+    if flat["loss.label_weight"] == flat["loss.rationale_weight"] == 0:
+        raise InputError("config.loss.label_weight and config.loss.rationale_weight are both 0")
 
 
 def _check_model(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
@@ -200,6 +266,7 @@ def _check_model(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
             raise InputError(f"config.model.{name} has no effect with config.model.{given[0]}")
 
 
-def _require(holds: bool, name: str, value: Any, message: str) -> None:
+def require(holds: bool, name: str, value: Any, message: str) -> None:
+    """Raises InputError that names a config field unless something holds."""
     if not holds:
         raise InputError(f"config.{name}={value!r} {message}")

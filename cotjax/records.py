@@ -21,6 +21,7 @@ from cotjax.errors import InputError
 from cotjax.json_files import build, read_json, read_json_lines, to_json
 
 MANIFEST = "manifest.json"
+DROPPED = "dropped: "  # in the manifest's counts, before the reason
 SHARD_SIZE = 5_000  # records; a shard of CommonsenseQA is then about 4 MB
 
 
@@ -34,6 +35,7 @@ class Rationale:
       answer: The teacher's answer as the task's parser reads it; None if it could not be parsed.
       correct: Whether the answer is right; None without a gold label.
       logprob: Log-probability (natural, summed over tokens) that the teacher gave the sample.
+      mean_logprob: The same by token.
       num_tokens: The teacher's own count of tokens in the sample.
       finish_reason: Why the teacher stopped, in its own word.
       key_words: Positions (from 0) among the words of `text`, the most important first.
@@ -45,6 +47,7 @@ class Rationale:
     answer: str | None
     correct: bool | None
     logprob: float | None = None
+    mean_logprob: float | None = None
     num_tokens: int | None = None
     finish_reason: str | None = None
     key_words: tuple[int, ...] | None = None
@@ -53,8 +56,10 @@ class Rationale:
     def __post_init__(self):
         if not self.text.strip():
             raise InputError("text is empty; a question without a rationale has none in the list")
-        if self.logprob is not None and not math.isfinite(self.logprob):
-            raise InputError(f"logprob must be finite, not {self.logprob}")
+        for name in ("logprob", "mean_logprob"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise InputError(f"{name} must be finite, not {value}")
         words = len(self.text.split())
         for position in self.key_words or ():
             if not 0 <= position < words:
@@ -103,8 +108,29 @@ class Shard:
 
 
 @dataclasses.dataclass(frozen=True)
+class Source:
+    """One of several files that a folder's rationales were read from.
+
+    Attributes:
+      name: The file's.
+      counts: What became of its rows, by the names of `Manifest.counts`.
+      tags: What all its rationales, and no others, are tagged with; None if it gave none.
+    """
+
+    name: str
+    counts: dict[str, int]
+    tags: dict[str, str | int | float] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Manifest:
-    """Where a folder's records come from, and which files hold them."""
+    """Where a folder's records come from, and which files hold them.
+
+    Attributes:
+      counts: What became of the teacher's completions: `rows` read, `parsed`, `right` and kept as
+        `rationales`; `dropped: REASON` adds up to the others. Whoever writes a folder may add more.
+      sources: The same for each file, where several were read.
+    """
 
     task: str
     split: str
@@ -114,6 +140,8 @@ class Manifest:
     prompt_sha256: str | None = None
     sampling: dict[str, Any] | None = None
     seed: int | None = None
+    counts: dict[str, int] | None = None
+    sources: tuple[Source, ...] | None = None
     version: str = __version__
     complete: bool = False
     shards: tuple[Shard, ...] = ()
@@ -149,11 +177,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     _write(folder / MANIFEST, text.encode("utf-8"))
 
 
+def shard_name(process: int, number: int) -> str:
+    """Name of the file of one shard of one process."""
+    return f"records-{process:05d}-{number:05d}.jsonl"
+
+
 def write_shard(folder: Path, process: int, number: int, records: Iterable[Record]) -> Shard:
     """Writes one shard; its checksum, which says that it is whole, comes last."""
     lines = [json.dumps(to_json(record), ensure_ascii=False) + "\n" for record in records]
     content = "".join(lines).encode("utf-8")
-    name = f"records-{process:05d}-{number:05d}.jsonl"
+    name = shard_name(process, number)
     sha256 = hashlib.sha256(content).hexdigest()
     _write(folder / name, content)
     _write(folder / f"{name}.sha256", f"{sha256}  {name}\n".encode())  # as sha256sum writes it
@@ -183,7 +216,7 @@ def read_records(folder: Path, allow_incomplete: bool = False) -> tuple[Manifest
     if not (manifest.complete or allow_incomplete):
         raise InputError(f"{folder}: is incomplete; finish the run that writes it, or allow it")
     records, places = [], {}
-    for shard in manifest.shards if manifest.complete else _whole_shards(folder):
+    for shard in manifest.shards if manifest.complete else whole_shards(folder):
         for where, record in _read_shard(folder, shard):
             if record.id in places:
                 raise InputError(f"{where}: id {record.id!r} is already at {places[record.id]}")
@@ -210,7 +243,7 @@ def _read_shard(folder: Path, shard: Shard) -> Iterator[tuple[str, Record]]:
         yield where, build(Record, value, where)
 
 
-def _whole_shards(folder: Path) -> list[Shard]:
+def whole_shards(folder: Path) -> list[Shard]:
     """Shards of an unfinished run: those whose checksum has been renamed in."""
     paths = [path.with_suffix("") for path in sorted(folder.glob("records-*.jsonl.sha256"))]
     return [

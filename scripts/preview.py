@@ -21,4 +21,4 @@ def main(config) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, takes_config=True)
+    cli.run(main, takes_config="student")

@@ -9,49 +9,44 @@ from cotjax.data.packing import RowShape
 from cotjax.data.ragged import Ragged
 from cotjax.data.steps import Step, StepConfig
 from cotjax.data.tokens import TokenTable
-from cotjax.targets.segments import Kind
+from cotjax.targets.orders import Reply
+from cotjax.targets.segments import NUM_KINDS, Kind
 
-# What `flatten` hands to the graph: [units] or [targets] int32 arrays, but for those named here.
-UNIT_FIELDS = ("unit_question", "unit_row", "unit_offset", "unit_segment")
-TARGET_FIELDS = (
-    "targets",
-    "donors",
-    "rationale_lengths",
-    "streams",
-    "row",
-    "offset",
-    "segment",
-    "source",
-)
+# What `flatten` hands to the graph: [units] or [replies] int32 arrays, but for those named here.
+UNIT_FIELDS = ("unit_input", "unit_row", "unit_offset", "unit_segment")
+TARGET_FIELDS = ("targets", "donors", "rationale_lengths", "streams")
+REPLY_FIELDS = ("reply", *TARGET_FIELDS, "row", "offset", "segment", "source")
 SIGNATURE = {
-    **{name: tf.TensorSpec([None], tf.int32) for name in (*UNIT_FIELDS, *TARGET_FIELDS)},
+    **{name: tf.TensorSpec([None], tf.int32) for name in (*UNIT_FIELDS, *REPLY_FIELDS)},
     "streams": tf.TensorSpec([None], tf.uint32),
-    "coefficients": tf.TensorSpec([None], tf.float32),
+    "coefficients": tf.TensorSpec([None, NUM_KINDS], tf.float32),
     "num_rows": tf.TensorSpec([], tf.int32),
 }
 
 
-def flatten(step: Step, table: TokenTable, rows: slice) -> dict[str, np.ndarray]:
-    """What the graph needs of a step: the units and targets that stand in `rows`."""
+def flatten(step: Step, rows: slice) -> dict[str, np.ndarray]:
+    """What the graph needs of a step: the units and replies that stand in `rows`."""
     layout = step.layout
     units = (layout.unit_row >= rows.start) & (layout.unit_row < rows.stop)
     here = (layout.row >= rows.start) & (layout.row < rows.stop)
+    replies, target = np.divmod(np.flatnonzero(here), len(step.targets))
     flat = {
-        "unit_question": table.question[step.targets[layout.unit_target]][units],
+        "unit_input": layout.unit_input[units],
         "unit_row": layout.unit_row[units] - rows.start,
         "unit_offset": layout.unit_offset[units],
         "unit_segment": layout.unit_segment[units],
+        "reply": replies,
+        "targets": step.targets[target],
+        "donors": step.donors[target],
+        "rationale_lengths": step.rationale_lengths[target],
         "row": layout.row[here] - rows.start,
         "offset": layout.offset[here],
         "segment": layout.segment[here],
         "source": layout.source[here],
-        "targets": step.targets[here],
-        "donors": step.donors[here],
-        "rationale_lengths": step.rationale_lengths[here],
     }
     return {name: value.astype(np.int32) for name, value in flat.items()} | {
-        "streams": step.streams[here],
-        "coefficients": step.coefficients,
+        "streams": step.streams[target],
+        "coefficients": step.coefficients[replies, target],
         "num_rows": np.int32(rows.stop - rows.start),
     }
 
@@ -69,11 +64,12 @@ class Composer:
 
     def __call__(self, flat: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the Batch of one step (`flat`: see `flatten`)."""
-        tokens, kinds = self._targets(flat)
+        tokens, kinds = self._replies(flat)
         row_lengths = tokens.row_lengths()
-        start = tf.zeros_like(flat["targets"])[:, None]  # T5's decoder starts with id 0
+        start = tf.zeros_like(flat["reply"])[:, None]  # T5's decoder starts with id 0
         inputs = tf.concat([start, tokens[:, :-1]], axis=1)
-        weights = tf.gather(flat["coefficients"], kinds.flat_values)
+        of_token = tf.stack([kinds.value_rowids(), kinds.flat_values], axis=1)
+        weights = tf.gather_nd(flat["coefficients"], of_token)
         decoder = _Scatter(
             flat["num_rows"], self._shape.decoder, flat["row"], flat["offset"], row_lengths
         )
@@ -89,7 +85,7 @@ class Composer:
         }
 
     def _encoder(self, flat: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        tokens = self._inputs.rows(flat["unit_question"])
+        tokens = self._inputs.rows(flat["unit_input"])
         lengths = tokens.row_lengths()
         scatter = _Scatter(
             flat["num_rows"], self._shape.encoder, flat["unit_row"], flat["unit_offset"], lengths
@@ -99,8 +95,20 @@ class Composer:
             "encoder_segments": scatter(tf.repeat(flat["unit_segment"], lengths)),
         }
 
-    def _targets(self, flat: Mapping[str, tf.Tensor]) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """Tokens and kinds of each target, in its order, EOS at the end."""
+    def _replies(self, flat: Mapping[str, tf.Tensor]) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """Tokens and kinds of every reply; those of one number stand together in `flat`."""
+        said = []
+        for number, reply in enumerate(self._config.order.replies):
+            here = flat["reply"] == number
+            said.append(
+                self._reply(reply, {n: tf.boolean_mask(flat[n], here) for n in TARGET_FIELDS})
+            )
+        return tuple(tf.concat(parts, axis=0) for parts in zip(*said, strict=True))
+
+    def _reply(
+        self, reply: Reply, flat: Mapping[str, tf.Tensor]
+    ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """Tokens and kinds of one reply to each target, EOS at the end."""
         count = tf.size(flat["targets"])
         parts = {
             Kind.LABEL: lambda: self._labels.rows(flat["targets"]),
@@ -108,7 +116,7 @@ class Composer:
             Kind.RATIONALE: lambda: self._perturbed(flat),
             Kind.EOS: lambda: _repeat((self._eos,), count),
         }
-        order = (*self._config.order.segments, Kind.EOS)
+        order = (*reply.segments, Kind.EOS)
         tokens = [parts[kind]() for kind in order]
         kinds = [
             part.with_flat_values(tf.fill(tf.shape(part.flat_values), int(kind)))

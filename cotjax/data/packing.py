@@ -1,4 +1,7 @@
-"""Several targets a row: first-fit decreasing on encoder and decoder length."""
+"""Several replies a row: first-fit decreasing on encoder and decoder length.
+
+A reply is what the decoder says to one input; a target has one, or one for each task.
+"""
 
 import dataclasses
 import math
@@ -9,7 +12,7 @@ import numpy as np
 from cotjax.errors import InputError
 
 MAX_ROW_COUNTS = 4  # each is one compilation of the train step
-MAX_SEGMENTS = 128  # targets a row at most
+MAX_SEGMENTS = 128  # replies a row at most
 QUESTIONS_A_ROW = 4  # aimed at when the row lengths are chosen from the data
 
 
@@ -20,7 +23,7 @@ class RowShape:
     Attributes:
       encoder: S, tokens of an encoder row.
       decoder: T, tokens of a decoder row.
-      segments: K, targets a row at most.
+      segments: K, replies a row at most.
     """
 
     encoder: int
@@ -30,19 +33,19 @@ class RowShape:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where every encoder pass and every target of a step stands.
+    """Where every encoder pass and every reply of a step stands.
 
-    A unit is one encoder pass: a question, shared by the targets that read it.
+    A unit is one encoder pass: an input, shared by the replies that read it.
 
     Attributes:
       rows: Rows that are used.
-      unit_target: [units] position of the unit's first target in the step.
+      unit_input: [units] which input the unit is.
       unit_row, unit_offset, unit_segment: [units] in the encoder; segments count from 1.
-      row, offset, segment, source: [targets] in the decoder; `source` is the encoder segment read.
+      row, offset, segment, source: [replies] in the decoder; `source` is the encoder segment read.
     """
 
     rows: int
-    unit_target: np.ndarray
+    unit_input: np.ndarray
     unit_row: np.ndarray
     unit_offset: np.ndarray
     unit_segment: np.ndarray
@@ -53,36 +56,36 @@ class Layout:
 
 
 def lay_out(
-    questions: np.ndarray,
+    inputs: np.ndarray,
     encoder_lengths: np.ndarray,
     decoder_lengths: np.ndarray,
     shape: RowShape,
     packing: bool,
 ) -> Layout:
-    """Lays out a step's targets.
+    """Lays out a step's replies.
 
     Args:
-      questions: int [targets], which question each target answers.
-      encoder_lengths, decoder_lengths: int [targets], tokens of its question and of itself.
+      inputs: int [replies], which input each reply reads.
+      encoder_lengths, decoder_lengths: int [replies], tokens of its input and of itself.
       shape: No length may be above the row's.
-      packing: Otherwise every target has a row and an encoder pass of its own.
+      packing: Otherwise every reply has a row and an encoder pass of its own.
     """
-    units = _share(questions, decoder_lengths, shape) if packing else _alone(questions)
+    units = _share(inputs, decoder_lengths, shape) if packing else _alone(inputs)
     unit_encoder = np.array([encoder_lengths[unit[0]] for unit in units])
     unit_decoder = np.array([decoder_lengths[unit].sum() for unit in units])
     unit_size = np.array([len(unit) for unit in units])
     need = np.stack([unit_encoder, unit_decoder, unit_size], axis=1)
     room = np.array([shape.encoder, shape.decoder, shape.segments if packing else 1])
     unit_row, before, unit_segment = _first_fit_decreasing(need, room)
-    of_target = np.concatenate(units)
+    of_reply = np.concatenate(units)
     unit_of = np.repeat(np.arange(len(units)), unit_size)
-    within = np.arange(len(of_target)) - np.repeat(np.cumsum(unit_size) - unit_size, unit_size)
-    ahead = np.cumsum(decoder_lengths[of_target]) - decoder_lengths[of_target]
+    within = np.arange(len(of_reply)) - np.repeat(np.cumsum(unit_size) - unit_size, unit_size)
+    ahead = np.cumsum(decoder_lengths[of_reply]) - decoder_lengths[of_reply]
     ahead -= np.repeat(ahead[np.cumsum(unit_size) - unit_size], unit_size)
-    back = np.argsort(of_target)  # from the units' order to the step's
+    back = np.argsort(of_reply)  # from the units' order to the step's
     return Layout(
         rows=int(unit_row.max(initial=-1)) + 1,
-        unit_target=np.array([unit[0] for unit in units]),
+        unit_input=inputs[[unit[0] for unit in units]],
         unit_row=unit_row,
         unit_offset=before[:, 0],
         unit_segment=unit_segment,
@@ -103,9 +106,9 @@ def choose_shape(
     """Chooses row lengths that the data fill evenly, where the config names none.
 
     Args:
-      encoder_lengths, decoder_lengths: int [targets] of an epoch.
+      encoder_lengths, decoder_lengths: int [replies] of an epoch.
       encoder, decoder: Lengths from the config, or None.
-      packing: Otherwise rows are as long as the longest target.
+      packing: Otherwise rows are as long as the longest reply.
     """
     longest = int(encoder_lengths.max()), int(decoder_lengths.max())
     for name, length, needed in zip(
@@ -152,7 +155,7 @@ def _first_fit_decreasing(
     """Puts each unit into the first row with room for it, the greediest units first.
 
     Args:
-      need: int [units, 3], encoder tokens, decoder tokens, targets.
+      need: int [units, 3], encoder tokens, decoder tokens, replies.
       room: int [3], of an empty row.
 
     Returns:
@@ -173,10 +176,10 @@ def _first_fit_decreasing(
     return rows, before, number
 
 
-def _share(questions: np.ndarray, lengths: np.ndarray, shape: RowShape) -> list[np.ndarray]:
-    """Groups a step's targets by question, as many as a decoder row can hold."""
-    order = np.argsort(questions, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(questions[order])) + 1)
+def _share(inputs: np.ndarray, lengths: np.ndarray, shape: RowShape) -> list[np.ndarray]:
+    """Groups a step's replies by input, as many as a decoder row can hold."""
+    order = np.argsort(inputs, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(inputs[order])) + 1)
     units = []
     for group in groups:
         while len(group):
@@ -187,8 +190,8 @@ def _share(questions: np.ndarray, lengths: np.ndarray, shape: RowShape) -> list[
     return units
 
 
-def _alone(questions: np.ndarray) -> list[np.ndarray]:
-    return [np.array([target]) for target in range(len(questions))]
+def _alone(inputs: np.ndarray) -> list[np.ndarray]:
+    return [np.array([reply]) for reply in range(len(inputs))]
 
 
 def _round_up(length: float, multiple: int = 8) -> int:

@@ -24,10 +24,11 @@ class TokenTable:
     """The run's table of targets; those of a question stand together.
 
     Attributes:
-      inputs: Tokens of each question, EOS included.
+      inputs: Tokens of each question as each of the order's replies asks it, EOS included; those
+        of a question stand together.
       labels, rationales, key_words: Of each target; key words as positions of words.
       words: int32 [rationale tokens], the position of each token's word in its rationale.
-      question: int32 [targets], row of `inputs`.
+      question: int32 [targets], number of the question.
       samples: int32 [targets], number of the rationale among its question's.
       id_hashes: uint64 [questions], of the questions' ids.
     """
@@ -49,29 +50,35 @@ class TokenTable:
     @property
     def num_questions(self) -> int:
         """Questions that have a target."""
-        return len(self.inputs)
+        return len(self.id_hashes)
 
 
-def tokenize(examples: Examples, tokenizer: Tokenizer, cache: Path | None = None) -> TokenTable:
-    """Tokenises every text once; a second run reads the arrays from `cache`."""
+def tokenize(
+    examples: Examples, tokenizer: Tokenizer, order: Order, cache: Path | None = None
+) -> TokenTable:
+    """Tokenises every text once; a second run reads the arrays from `cache`.
+
+    Of the order only the prefixes matter: orders without any share their arrays.
+    """
+    inputs = [reply.ask(text) for text in examples.inputs for reply in order.replies]
     if cache is None:
-        return _tokenize(examples, tokenizer)
-    file = cache / f"{_content_hash(examples, tokenizer)}.npz"
+        return _tokenize(examples, inputs, tokenizer)
+    file = cache / f"{_content_hash(examples, inputs, tokenizer)}.npz"
     if file.exists():
         try:
             return _load(file)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # damaged: made anew
             file.unlink()
-    table = _tokenize(examples, tokenizer)
+    table = _tokenize(examples, inputs, tokenizer)
     _save(table, file)
     return table
 
 
 def cut_inputs(table: TokenTable, length: int, eos: int) -> tuple[TokenTable, int, int]:
-    """Cuts questions to `length` tokens, EOS included.
+    """Cuts inputs to `length` tokens, EOS included.
 
     Returns:
-      The table, how many questions were cut, and how many tokens were cut off them.
+      The table, how many inputs were cut, and how many tokens were cut off them.
     """
     lengths = table.inputs.lengths
     position = np.arange(len(table.inputs.values)) - np.repeat(table.inputs.offsets[:-1], lengths)
@@ -122,13 +129,11 @@ def count_tokens(table: TokenTable, unknown: int, order: Order) -> dict[str, int
     return counts
 
 
-def _tokenize(examples: Examples, tokenizer: Tokenizer) -> TokenTable:
+def _tokenize(examples: Examples, inputs: list[str], tokenizer: Tokenizer) -> TokenTable:
     targets = examples.targets
     rationales = tokenizer.encode_words([target.rationale for target in targets])
     return TokenTable(
-        inputs=Ragged.from_lists(
-            [[*ids, tokenizer.eos] for ids in tokenizer.encode(examples.inputs)]
-        ),
+        inputs=Ragged.from_lists([[*ids, tokenizer.eos] for ids in tokenizer.encode(inputs)]),
         labels=Ragged.from_lists(tokenizer.encode([target.label for target in targets])),
         rationales=Ragged.from_lists([ids for ids, _ in rationales]),
         key_words=Ragged.from_lists([target.key_words for target in targets]),
@@ -139,10 +144,10 @@ def _tokenize(examples: Examples, tokenizer: Tokenizer) -> TokenTable:
     )
 
 
-def _content_hash(examples: Examples, tokenizer: Tokenizer) -> str:
+def _content_hash(examples: Examples, inputs: list[str], tokenizer: Tokenizer) -> str:
     state = hashlib.blake2b(digest_size=16)
     state.update(f"{FORMAT}:{tokenizer.content_hash()}".encode())
-    state.update(json.dumps([examples.ids, examples.inputs]).encode())
+    state.update(json.dumps([examples.ids, inputs]).encode())
     state.update(json.dumps([dataclasses.astuple(target) for target in examples.targets]).encode())
     return state.hexdigest()
 

@@ -3,14 +3,13 @@
 import dataclasses
 
 from cotjax.data.steps import Step, Steps
-from cotjax.targets.segments import Kind
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
     """Sums over the segments of one or more steps, all hosts together; `+` adds steps.
 
-    Lengths are tokens that are not padding. An encoder pass that several targets share counts once.
+    Lengths are tokens that are not padding. An encoder pass that several replies share counts once.
     """
 
     examples: int = 0  # targets
@@ -26,23 +25,17 @@ class Work:
     @classmethod
     def of(cls, step: Step, steps: Steps) -> "Work":
         """Counts one step of `steps`."""
-        encoder = step.encoder_lengths[step.layout.unit_target]
-        decoder = step.decoder_lengths
-        count = len(step.targets)
-        tokens = {
-            Kind.LABEL: int(steps.table.labels.lengths[step.targets].sum()),
-            Kind.CONNECTIVE: count * steps.connective_length,
-            Kind.RATIONALE: int(step.rationale_lengths.sum()),
-            Kind.EOS: count,
-        }
+        encoder = steps.table.inputs.lengths[step.layout.unit_input]
+        read = steps.table.inputs.lengths[step.inputs]
+        said = step.tokens.sum(axis=-1)
         return cls(
-            examples=count,
-            supervised=sum(n for kind, n in tokens.items() if step.coefficients[kind] != 0),
+            examples=len(step.targets),
+            supervised=int(step.tokens[step.coefficients != 0].sum()),
             encoder=int(encoder.sum()),
-            decoder=int(decoder.sum()),
+            decoder=int(said.sum()),
             encoder_squares=int((encoder**2).sum()),
-            decoder_squares=int((decoder**2).sum()),
-            products=int((step.encoder_lengths * decoder).sum()),
+            decoder_squares=int((said**2).sum()),
+            products=int((read * said).sum()),
             encoder_positions=step.num_rows * steps.shape.encoder,
             decoder_positions=step.num_rows * steps.shape.decoder,
         )

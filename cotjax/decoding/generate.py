@@ -27,7 +27,7 @@ class _Loop(NamedTuple):
 
     index: Array  # position in the decoder
     token: Array  # [batch], the decoder's next input
-    cache: Any  # of the layers, apart (see _layers)
+    cache: Any  # of the layers, apart (see layers_apart)
     written: Generated
     done: Array  # [batch]
 
@@ -67,7 +67,7 @@ def _greedy(
 ) -> Generated:
     model, variables = T5(config), {"params": params}
     encoded = model.apply(variables, encoder_tokens, encoder_segments, method=T5.encode)
-    apart, together = _layers(config)
+    apart, together = layers_apart(config)
     cross = apart(model.apply(variables, encoded, method=T5.cross_cache))
     decoder = {**params["decoder"], "layers": apart(params["decoder"]["layers"])}
     batch, steps = encoder_tokens.shape[0], prefix.shape[1] + max_tokens
@@ -107,7 +107,7 @@ def _greedy(
     return jax.lax.while_loop(going_on, step, first).written
 
 
-def _layers(config: T5Config) -> tuple[Callable, Callable]:
+def layers_apart(config: T5Config) -> tuple[Callable, Callable]:
     """Two functions that take a tree of stacked layers apart and put it together again.
 
     Unrolled layers read slices of the stacked arrays, and XLA would copy all weights and caches at

@@ -8,7 +8,7 @@ from rich.progress import Progress
 
 from cotjax.evaluation.choices import Candidates, label_logprobs
 from cotjax.evaluation.student import Student, generate
-from cotjax.targets.orders import Order
+from cotjax.targets.orders import Order, Reply
 from cotjax.targets.segments import Kind
 from cotjax.tasks.base import Question, Task
 
@@ -64,7 +64,7 @@ def predict(
     choices: bool = True,
     progress: Progress | None = None,
 ) -> list[Prediction]:
-    """Asks every question once; the same on any number of devices.
+    """Asks every question once, for its label; the same on any number of devices.
 
     Where the label stands first, generation stops at the connective. Labels are scored in the place
     where the order has them: after a rationale, the student's own.
@@ -73,7 +73,7 @@ def predict(
       student: Who is asked.
       task: Formats the questions and judges the answers.
       questions: With their gold labels.
-      order: In which the student was taught to say label and rationale.
+      order: In which the student was taught to say label and rationale, and how it is asked.
       max_tokens: Generated at most.
       input_length: Tokens of a question at most, EOS included.
       batch_size: Questions at once.
@@ -84,18 +84,19 @@ def predict(
       A prediction for each question, in their order.
     """
     tokenizer = student.tokenizer
-    connective = tuple(tokenizer.encode([order.connective])[0])
-    texts = [task.format_input(question) for question in questions]
+    reply = order.answer
+    connective = tuple(tokenizer.encode([order.connective])[0]) if reply.has_rationale else ()
+    texts = [reply.ask(task.format_input(question)) for question in questions]
     inputs, cut = student.encode_inputs(texts, input_length)
     written = generate(
         student,
         inputs,
         max_tokens=max_tokens,
         batch_size=batch_size,
-        stops=(connective,) if order.starts_with_label and connective else (),
+        stops=(connective,) if reply.starts_with_label and connective else (),
         progress=progress,
     )
-    parts = [split(tokens, order, connective, tokenizer.eos) for tokens in written]
+    parts = [split(tokens, reply, connective, tokenizer.eos) for tokens in written]
     predictions = [
         _judge(student, task, question, *said)
         for question, *said in zip(questions, written, parts, cut, strict=True)
@@ -104,7 +105,7 @@ def predict(
         return predictions
     labels = [_labels(task, question) for question in questions]
     candidates = [
-        _candidates(student, order, connective, *asked)
+        _candidates(student, reply, connective, *asked)
         for asked in zip(inputs, parts, labels, strict=True)
     ]
     scores = label_logprobs(student, candidates, batch_size=batch_size, progress=progress)
@@ -114,7 +115,7 @@ def predict(
     ]
 
 
-def split(tokens: Sequence[int], order: Order, connective: Sequence[int], eos: int) -> Parts:
+def split(tokens: Sequence[int], reply: Reply, connective: Sequence[int], eos: int) -> Parts:
     """Finds label and rationale in generated tokens.
 
     A rationale may hold the connective's words as well, so the label is what stands before the
@@ -122,8 +123,8 @@ def split(tokens: Sequence[int], order: Order, connective: Sequence[int], eos: i
     it is all tokens where it should stand first, else None.
     """
     tokens = [token for token in tokens if token != eos]
-    starts = _occurrences(tokens, connective) if order.uses_rationale else []
-    if order.starts_with_label:
+    starts = _occurrences(tokens, connective)
+    if reply.starts_with_label:
         return Parts(tokens[: starts[0]] if starts else tokens, None)
     if not starts:
         return Parts(None, tokens)
@@ -169,17 +170,17 @@ def _labels(task: Task, question: Question) -> list[str]:
 
 def _candidates(
     student: Student,
-    order: Order,
+    reply: Reply,
     connective: Sequence[int],
     tokens: Sequence[int],
     parts: Parts,
     labels: Sequence[str],
 ) -> Candidates:
-    """What is scored, where the order has it, up to the token that closes a label."""
-    closed_by_eos = order.ends_with_label
+    """What is scored, where the reply has it, up to the token that closes a label."""
+    closed_by_eos = reply.ends_with_label
     return Candidates(
         input=tokens,
-        prefix=[] if order.starts_with_label else [*parts.rationale, *connective],
+        prefix=[] if reply.starts_with_label else [*parts.rationale, *connective],
         labels=student.tokenizer.encode(labels),
         closing=[student.tokenizer.eos] if closed_by_eos else connective[:1],
         closing_kind=Kind.EOS if closed_by_eos else Kind.CONNECTIVE,

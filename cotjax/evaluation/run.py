@@ -16,9 +16,10 @@ from cotjax.evaluation.student import Student, default_mesh, load_student
 from cotjax.json_files import dump_json, replace_file, to_json
 from cotjax.targets.orders import Order, make_order
 from cotjax.targets.perturb import stable_hash
-from cotjax.tasks import get_task
+from cotjax.tasks import configured_task
 from cotjax.tasks.base import Question, Task
 from cotjax.tasks.sources import load_questions, load_splits
+from cotjax.tasks.splits import split_lines
 
 
 def evaluate(
@@ -92,13 +93,10 @@ def evaluate_checkpoint(
     """
     config = configs.from_workdir(workdir)
     config.evaluation.max_questions = None  # a limit for the loop's sake
-    task = get_task(config.task.name, config.task.label_format)
-    if questions:
-        asked = load_questions(task, f"records:{questions}", split)
-    else:
-        asked = load_splits(task, config).get(split)
-    if asked is None:
-        raise InputError(f"config.task.source={config.task.source!r} has no split {split!r}")
+    task = configured_task(config)
+    asked, lines = _asked(task, config, split, questions)
+    if progress:
+        progress.console.print(*lines, sep="\n", soft_wrap=True)
     student, step = load_student(workdir, checkpoint, default_mesh(config))
     order = make_order(config.data.order, config.data.connective)
     folder = Path(workdir) / "eval"
@@ -115,6 +113,23 @@ def evaluate_checkpoint(
         progress=progress,
     )
     return summary, step, folder / f"{file_name(split, step, questions)}.jsonl"
+
+
+def _asked(
+    task: Task, config: ConfigDict, split: str, folder: Path | None
+) -> tuple[list[Question], list[str]]:
+    """The questions of a split or a folder, and lines on how they overlap with the run's own."""
+    if not folder:
+        splits = load_splits(task, config)
+        if split not in splits:
+            raise InputError(f"config.task.source={config.task.source!r} has no split {split!r}")
+        return splits[split], split_lines(splits)
+    asked = load_questions(task, f"records:{folder}", split)
+    try:
+        splits = load_splits(task, config)
+    except InputError as error:  # where the run was trained, its questions were there
+        return asked, [f"overlap unknown: {error}"]
+    return asked, split_lines(splits | {split: asked})
 
 
 def file_name(split: str, step: int, records: Path | None = None, subset: int | None = None) -> str:

@@ -18,6 +18,7 @@ from cotjax.evaluation.student import (
     load_student,
 )
 from cotjax.json_files import read_json_lines
+from cotjax.targets.orders import make_order
 
 BATCH_SIZE = 64
 # Of a student that no run's config describes: the lengths that T5 was pretrained with.
@@ -53,6 +54,8 @@ def answer_file(
 ) -> Answered:
     """Answers the `text` of every line of `source`, in order.
 
+    A run's student is asked as in its evaluation: with the prefix of its label task, if it has one.
+
     Args:
       source: JSON lines; other fields than `text` are not read.
       output: Takes lines of `text`, `output` and `num_tokens`, all of them or none.
@@ -70,17 +73,18 @@ def answer_file(
     texts = read_texts(source)
     if not output.absolute().parent.is_dir():
         raise InputError(f"{output.parent}: no such folder; --output is a file in an existing one")
-    checkpoint = None
+    checkpoint, asked = None, texts
     if workdir is not None:
         config = configs.from_workdir(workdir)
         checkpoint = best_or_latest(workdir)
         student, _ = load_student(workdir, checkpoint, default_mesh(config))
         input_length = config.data.input_length
+        asked = [make_order(config.data.order).answer.ask(text) for text in texts]
         max_tokens = max_tokens or config.evaluation.max_tokens or config.data.target_length
     else:
         student, input_length = load_pretrained_student(model), INPUT_LENGTH
         max_tokens = max_tokens or MAX_TOKENS
-    inputs, cut = student.encode_inputs(texts, input_length)
+    inputs, cut = student.encode_inputs(asked, input_length)
     written = generate(
         student, inputs, max_tokens=max_tokens, batch_size=BATCH_SIZE, progress=progress
     )

@@ -1,1 +1,1 @@
-"""Student models, and their weights in and out of the Hugging Face format."""
+"""Students (T5) and teachers (decoders), and their weights in the formats of others."""

@@ -1,7 +1,7 @@
 """Runs a study in one process, so that runs of equal shapes share what is compiled."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ from cotjax.study.progress import StudyProgress
 from cotjax.study.report import comparison_table, page
 from cotjax.study.statistics import ASKED, constant_guess
 from cotjax.targets.orders import make_order
-from cotjax.tasks import get_task
-from cotjax.tasks.base import Question
+from cotjax.tasks import configured_task
 from cotjax.tasks.sources import load_splits
+from cotjax.tasks.splits import Splits, split_lines
 from cotjax.training.loop import train
 from cotjax.training.prepare import prepare
 from cotjax.training.preview import shown_targets
@@ -33,8 +33,6 @@ from cotjax.training.writers import read_scalars
 # Of all variants alike. Their schedules end low, and none gains by a choice that others lack.
 CHECKPOINT = "latest"
 TRAIN_QUESTIONS = 300  # asked at the end: enough to tell memorising from not learning
-
-Splits = Mapping[str, Sequence[Question]]
 
 
 def run_study(study: Study, workdir: Path, console: Console | None = None) -> dict[str, Any]:
@@ -60,6 +58,7 @@ def run_study(study: Study, workdir: Path, console: Console | None = None) -> di
     for folder, run in runs.items():
         configs.check_same_run(run.config, folder)
     splits = _load_splits(study.base)
+    console.print(*split_lines(splits), sep="\n", soft_wrap=True)
     waiting = {folder: run for folder, run in runs.items() if not (folder / "result.json").exists()}
     with StudyProgress(len(runs), len(runs) - len(waiting), console) as progress:
         for folder, run in waiting.items():
@@ -79,7 +78,7 @@ def _load_splits(base: ConfigDict) -> Splits:
     """
     asked = base.copy_and_resolve_references()
     asked.evaluation.splits = ("validation", "test")
-    return load_splits(get_task(base.task.name, base.task.label_format), asked)
+    return load_splits(configured_task(base), asked)
 
 
 def _finish(folder: Path, run: PlannedRun, splits: Splits, progress: StudyProgress) -> None:
@@ -106,7 +105,7 @@ def _evaluate(
     folder: Path, config: ConfigDict, splits: Splits, progress: Progress
 ) -> dict[str, Mapping[str, float]]:
     """Asks the finished student: all of test, a fixed part of train."""
-    task = get_task(config.task.name, config.task.label_format)
+    task = configured_task(config)
     student, step = load_student(folder, CHECKPOINT, default_mesh(config))
     order = make_order(config.data.order, config.data.connective)
     summaries = {}
@@ -163,5 +162,6 @@ def _example(study: Study, variant: Variant) -> dict[str, Any]:
     """The first target of the first seed: the same question in every variant."""
     config = config_of(study.base, variant, study.seeds[0])
     target = next(shown_targets(prepare(config, row_multiple=1), last_step=1))
-    segments = [[kind.name.lower(), text] for kind, text in target.segments]
-    return {"input": target.input, "segments": segments}
+    said = [segment for reply in target.replies for segment in reply.segments]
+    segments = [[kind.name.lower(), text] for kind, text in said]
+    return {"input": target.replies[0].input, "segments": segments}

@@ -1,7 +1,8 @@
-"""Orders: how label, connective and rationale compose a target.
+"""Orders: what a student is to say to a question, and in which order.
 
 Wadhwa et al. 2024 compare the label alone, the rationale before it (pre-CoT) and after it
-(post-CoT).
+(post-CoT). Hsieh et al. 2023 (Distilling Step-by-Step) ask every question twice, once for its label
+and once for its rationale, told apart by what stands before the question.
 """
 
 import dataclasses
@@ -10,22 +11,20 @@ from cotjax.targets.segments import Kind
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
-    """The segments of a target, closed by EOS.
+class Reply:
+    """What is said, closed by EOS, to a question that is asked with a prefix.
 
     Attributes:
-      name: What the config calls it.
       segments: Kinds in the order in which the decoder says them.
-      connective: Default words between label and rationale.
+      prefix: What the encoder reads before the question.
     """
 
-    name: str
     segments: tuple[Kind, ...]
-    connective: str = ""
+    prefix: str = ""
 
     @property
-    def uses_rationale(self) -> bool:
-        """Whether a rationale is part of the target."""
+    def has_rationale(self) -> bool:
+        """Whether a rationale is part of the reply."""
         return Kind.RATIONALE in self.segments
 
     @property
@@ -38,13 +37,50 @@ class Order:
         """Whether the label can be read without generating anything before it."""
         return self.segments[0] is Kind.LABEL
 
+    def ask(self, question: str) -> str:
+        """What the encoder reads, of a question in the task's format."""
+        return f"{self.prefix}{question}"
 
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """The replies that make up a target: one, or one a task.
+
+    Attributes:
+      name: What the config calls it.
+      replies: Each read and said by itself; one of them holds the label.
+      connective: Default words between label and rationale.
+    """
+
+    name: str
+    replies: tuple[Reply, ...]
+    connective: str = ""
+
+    @property
+    def uses_rationale(self) -> bool:
+        """Whether a rationale is part of the target."""
+        return any(reply.has_rationale for reply in self.replies)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The words that it adds to a task's own."""
+        return (self.connective, *(reply.prefix for reply in self.replies))
+
+    @property
+    def answer(self) -> Reply:
+        """The reply with the label: what a trained student is asked for."""
+        return next(reply for reply in self.replies if Kind.LABEL in reply.segments)
+
+
+LABEL, CONNECTIVE, RATIONALE = Kind.LABEL, Kind.CONNECTIVE, Kind.RATIONALE
 ORDERS = {
     order.name: order
     for order in (
-        Order("label_only", (Kind.LABEL,)),
-        Order("rationale_first", (Kind.RATIONALE, Kind.CONNECTIVE, Kind.LABEL), "So the answer is"),
-        Order("label_first", (Kind.LABEL, Kind.CONNECTIVE, Kind.RATIONALE), "because"),
+        Order("label_only", (Reply((LABEL,)),)),
+        Order("rationale_first", (Reply((RATIONALE, CONNECTIVE, LABEL)),), "So the answer is"),
+        Order("label_first", (Reply((LABEL, CONNECTIVE, RATIONALE)),), "because"),
+        # The prefixes of the authors' code; the paper prints [label] and [rationale].
+        Order("multitask", (Reply((LABEL,), "predict: "), Reply((RATIONALE,), "explain: "))),
     )
 }
 

@@ -2,14 +2,25 @@
 
 import abc
 import dataclasses
-import difflib
-from collections.abc import Callable
-from typing import Any, ClassVar
+import re
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, ClassVar, NoReturn, TypeVar
 
+import numpy as np
+from ml_collections.config_dict import ConfigDict
+
+from cotjax.config_rules import nearest, pairs
 from cotjax.errors import InputError
 from cotjax.records import Record
 
-LABEL_FORMATS = ("letter", "text", "letter_text")
+LABEL_FORMATS = ("letter", "text", "letter_text", "number", "equation")
+# What comes before an answer: "So the answer is", "Answer:", and the arrow of Ho et al. (2023).
+ANSWER_PHRASE = re.compile(
+    r"-->|\banswer(?: choice| would| should| must| will)* (?:is|be)\b:?|\banswer(?: choice)?:",
+    re.IGNORECASE,
+)
+
+_Drawn = TypeVar("_Drawn", bound=Hashable)
 
 
 def one_line(text: str) -> str:
@@ -20,6 +31,16 @@ def one_line(text: str) -> str:
 def normalise(text: str) -> str:
     """Returns the form in which two texts are the same: one line, without case."""
     return one_line(text).casefold()
+
+
+def conclusion(text: str) -> str | None:
+    """Returns what follows the last answer phrase, such as "answer is" or "-->"; None without one.
+
+    After a phrase, parsers take the first candidate; without one, the last candidate anywhere
+    (Ho et al., 2023, "Large Language Models Are Reasoning Teachers").
+    """
+    _, *following = ANSWER_PHRASE.split(text)
+    return following[-1].strip() if following else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +76,12 @@ class Task(abc.ABC):
     """A kind of question. The same parser judges the teacher's samples and the student's.
 
     Attributes:
-      label_format: How a label is written: `letter` is (B), `text` bank, `letter_text` (B) bank.
+      label_format: How a label is written: `letter` is (B), `text` bank, `letter_text` (B) bank,
+        `number` 42, `equation` ( 84.0 / 2.0 ).
     """
 
     name: ClassVar[str]
-    label_formats: ClassVar[tuple[str, ...]] = LABEL_FORMATS
+    label_formats: ClassVar[tuple[str, ...]]  # those of LABEL_FORMATS that it has
 
     label_format: str
 
@@ -95,14 +117,78 @@ class Task(abc.ABC):
         return normalise(question.text)
 
 
-class Procedural(abc.ABC):
-    """A task that makes its own questions and knows why the answer is right."""
+@dataclasses.dataclass(frozen=True)
+class Procedural(Task):
+    """A task that makes its own questions and knows why the answer is right.
 
-    splits: ClassVar[tuple[str, ...]]
+    No two of its questions are the same, so no question occurs in two splits.
 
-    @abc.abstractmethod
+    Attributes:
+      seed: Settles all that is drawn.
+      train_questions: How many to learn from.
+      validation_questions: For development: settings are chosen here, never on test.
+      test_questions: For the numbers that are shown.
+    """
+
+    splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
+
+    seed: int = 0
+    train_questions: int = 2_000
+    validation_questions: int = 300
+    test_questions: int = 600
+
+    def __post_init__(self):
+        super().__post_init__()
+        for option in ("seed", *(f"{split}_questions" for split in self.splits)):
+            if getattr(self, option) < 0:
+                self._refuse(f"{option}={getattr(self, option)} must not be negative")
+        asked, (possible, meaning) = sum(self._counts), self._possible()
+        if asked > possible:
+            self._refuse(
+                f"{asked} questions ({' + '.join(map(str, self._counts))}), but only"
+                f" {possible} {meaning}"
+            )
+
     def oracle_records(self, split: str) -> list[Record]:
         """Returns the questions of `split`, each with the true rationale as its only sample."""
+        if split not in self.splits:
+            raise InputError(
+                f"task {self.name} has no split {split!r}; use {', '.join(self.splits)}"
+            )
+        place = self.splits.index(split)
+        start, count = sum(self._counts[:place]), self._counts[place]
+        return [
+            self._record(f"{split}-{number:05d}", drawn)
+            for number, drawn in enumerate(self._drawn[start : start + count])
+        ]
+
+    @property
+    def _counts(self) -> tuple[int, ...]:
+        return self.train_questions, self.validation_questions, self.test_questions
+
+    @property
+    @abc.abstractmethod
+    def _drawn(self) -> Sequence[Any]:
+        """What each question is about, of all splits, one after the other."""
+
+    @abc.abstractmethod
+    def _possible(self) -> tuple[int, str]:
+        """How many different questions there are, and what they are a number of."""
+
+    @abc.abstractmethod
+    def _record(self, identifier: str, drawn: Any) -> Record:
+        """Returns the question about `drawn`, with its answer and why."""
+
+    def _different(self, draw: Callable[[np.random.Generator], _Drawn]) -> list[_Drawn]:
+        """Draws until there are as many different things as questions."""
+        random = np.random.Generator(np.random.Philox(key=self.seed))
+        found: dict[_Drawn, None] = {}  # keeps the order
+        while len(found) < sum(self._counts):
+            found[draw(random)] = None
+        return list(found)
+
+    def _refuse(self, problem: str) -> NoReturn:
+        raise InputError(f"config.task.options: task {self.name}: {problem}")
 
 
 _REGISTRY: dict[str, type[Task]] = {}
@@ -124,27 +210,50 @@ def task_names() -> list[str]:
     return sorted(_REGISTRY)
 
 
-def get_task(name: str, label_format: str, **options: Any) -> Task:
+def label_formats(name: str) -> tuple[str, ...]:
+    """Returns the label formats of a task, the first of which is its default."""
+    return _task_class(name).label_formats
+
+
+def get_task(name: str, label_format: str, /, **options: Any) -> Task:
     """Makes a task by its name.
 
     Args:
       name: One of `task_names()`.
-      label_format: `letter`, `text` or `letter_text`.
+      label_format: One of the task's `label_formats`.
       **options: The task's other fields, such as the seed of a procedural one.
 
     Raises:
-      InputError: naming the task or the option that does not exist, and the nearest that does.
+      InputError: naming the task or the option that does not exist, and the nearest that does;
+        or the option that has a value of a wrong type.
     """
-    if name not in _REGISTRY:
-        raise InputError(f"no task {name!r}{_nearest(name, task_names())}")
-    cls = _REGISTRY[name]
-    known = [field.name for field in dataclasses.fields(cls) if field.name != "label_format"]
-    for option in options:
-        if option not in known:
-            raise InputError(f"task {name} has no option {option!r}{_nearest(option, known)}")
+    cls = _task_class(name)
+    kinds = {field.name: field.type for field in dataclasses.fields(cls)}
+    del kinds["label_format"]
+    for option, value in options.items():
+        if option not in kinds:
+            raise InputError(
+                f"config.task.options: task {name} has no option {option!r}{_hint(option, kinds)}"
+            )
+        if type(value) is not kinds[option]:
+            raise InputError(
+                f"config.task.options: {option}={value!r} of task {name}:"
+                f" expects {kinds[option].__name__}"
+            )
     return cls(label_format=label_format, **options)
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known) or 'none'}"
+def configured_task(config: ConfigDict) -> Task:
+    """Makes the task that a config names, with its options."""
+    options = pairs(config.task.options, "task.options")
+    return get_task(config.task.name, config.task.label_format, **options)
+
+
+def _task_class(name: str) -> type[Task]:
+    if name not in _REGISTRY:
+        raise InputError(f"no task {name!r}{_hint(name, task_names())}")
+    return _REGISTRY[name]
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    return nearest(name, known) or f"; known: {', '.join(known) or 'none'}"

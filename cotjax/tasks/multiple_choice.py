@@ -1,35 +1,49 @@
 """Questions with closed choices: lettered in the input, and answered by letter or by text."""
 
 import dataclasses
+import itertools
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from cotjax.errors import InputError
-from cotjax.tasks.base import Question, Task, normalise, one_line, register
+from cotjax.tasks.base import Question, Task, conclusion, normalise, one_line, register
 
-_LETTER = re.compile(r"\(([A-Za-z])\)")
-_BARE_LETTER = re.compile(r"([A-Za-z])[.)]?")
-_ANSWER_PHRASE = re.compile(r"\banswer is\b:?", re.IGNORECASE)
+# All of these read normalised text, which is without case.
+_LETTER = re.compile(r"\(([a-z])\)")
+_BARE_LETTER = re.compile(
+    r"\W*(?:(?:therefore|option|choice|answer)\W+)?([a-z])(?= ?[.,:;()\[\]<>\"*]| because\b|$)"
+)
+_BECAUSE = re.compile(r" because\b")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
 
 
 @dataclasses.dataclass(frozen=True)
 class MultipleChoice(Task):
     """Formats and parses choices.
 
-    An answer is read by the first of these rules that gives one:
-      1. the whole text is a label as this task writes it;
-      2. the first letter in brackets, of either case, that is a choice's;
-      3. a choice's text at the beginning, the longest where several fit;
-      4. a letter that stands alone.
-    Rules 2 to 4 read what follows the last "answer is", or the whole text where that does not
-    occur or where the text begins with a letter in brackets: then the label comes first.
+    A candidate is a letter in brackets that is a choice's, a choice's text as whole words (the
+    longest where several begin in one place), or, where a passage begins with it, a letter that
+    stands alone: `D`, `D: bank`, `option D.`.
+
+    An answer is read by the first of these rules that applies:
+      1. the whole text is a label in any format, perhaps with a full stop;
+      2. the label comes first: the text begins with one, and "because";
+      3. the text holds an answer phrase ("answer is", "Answer:", "-->"): what follows the last one
+         is a label, or else its first candidate counts, if it has one;
+      4. the text begins with a choice's letter in brackets;
+      5. of the last sentence or line that has a candidate, the first one counts. So "either (a)
+         lake or (c) sea" is read as the lake, with an answer phrase before it or without.
+    Rules 3 and 5 are those of Ho et al. (2023), who count the first candidate after the phrase, or
+    the last anywhere; but not every capital letter is a candidate here.
 
     Texts are compared without case and in one line, so two choices with one text are one answer.
     """
 
+    label_formats: ClassVar[tuple[str, ...]] = ("letter", "text", "letter_text")
     shows_letters: ClassVar[bool] = True
+    synonyms: ClassVar[Mapping[str, str]] = {}  # other words for a choice's text, as parsed
 
     def format_input(self, question: Question) -> str:
         """Returns `question: {text} choices: (A) {choice} (B) {choice} ...`."""
@@ -59,25 +73,75 @@ class MultipleChoice(Task):
 
     def parse(self, text: str, question: Question) -> str | None:
         """Returns the text of the choice that `text` decides on, None where it names none."""
-        text = one_line(text)
-        labels = [normalise(label) for label in self.choice_labels(question)]
-        if normalise(text) in labels:
-            return question.choices[labels.index(normalise(text))]
-        if not self.shows_letters:
-            return _by_text(_conclusion(text), question)
-        conclusion = text if _LETTER.match(text) else _conclusion(text)
-        bare = _BARE_LETTER.fullmatch(conclusion)
-        return (
-            _by_letter(_LETTER.findall(conclusion), question)
-            or _by_text(conclusion, question)
-            or _by_letter(bare.groups() if bare else (), question)
-        )
+        whole = normalise(text)
+        labels = self._labels(question)
+        if first := _exactly(whole, labels) or _before_because(whole, labels):
+            return first
+        after = conclusion(whole)
+        if after is not None:
+            return _exactly(after, labels) or self._first_candidate(after, question)
+        letter = _LETTER.match(whole)
+        if letter and letter[0] in labels:
+            return labels[letter[0]]
+        sentences = map(normalise, reversed(_SENTENCE_END.split(text)))
+        answers = (self._first_candidate(sentence, question) for sentence in sentences)
+        return next(filter(None, answers), None)
+
+    def _labels(self, question: Question) -> dict[str, str]:
+        """The choice of every label in any format; the task's own prevails, then texts."""
+        lettered = _letters(question).lower() if self.shows_letters else ""
+        letters = dict(zip(lettered, question.choices, strict=False))
+        bracketed = {f"({letter})": choice for letter, choice in letters.items()}
+        own = _first_of_equals(self.choice_labels(question), question.choices)
+        return letters | bracketed | self._texts(question) | own
+
+    def _texts(self, question: Question) -> dict[str, str]:
+        """The choice of every text, and of its synonyms; a text's full stop is no part of it."""
+        texts = [choice.strip().rstrip(".") or choice for choice in question.choices]
+        return {**self.synonyms, **_first_of_equals(texts, question.choices)}
+
+    def _first_candidate(self, passage: str, question: Question) -> str | None:
+        """Returns the choice of the candidate that begins first, of the longest if several do."""
+        candidates = [*_written(passage, self._texts(question))]
+        if self.shows_letters:
+            candidates += _lettered(passage, question)
+        return min(candidates)[-1] if candidates else None
 
 
 @register("commonsense_qa")
 @dataclasses.dataclass(frozen=True)
 class CommonsenseQA(MultipleChoice):
     """CommonsenseQA (Talmor et al., 2019): five choices, some of which repeat."""
+
+
+@register("openbookqa")
+@dataclasses.dataclass(frozen=True)
+class OpenBookQA(MultipleChoice):
+    """OpenBookQA (Mihaylov et al., 2018): four choices, each ends the question's sentence."""
+
+
+@register("arc")
+@dataclasses.dataclass(frozen=True)
+class ARC(MultipleChoice):
+    """ARC (Clark et al., 2018): school science, three to five choices, mostly four.
+
+    Some of its questions name their choices by digits; here all choices have letters.
+    """
+
+
+@register("quarel")
+@dataclasses.dataclass(frozen=True)
+class QuaRel(MultipleChoice):
+    """QuaRel (Tafjord et al., 2019): two choices of a qualitative comparison."""
+
+
+@register("date_understanding")
+@dataclasses.dataclass(frozen=True)
+class DateUnderstanding(MultipleChoice):
+    """Date understanding (BIG-bench, Srivastava et al., 2023): dates as MM/DD/YYYY, to six choices.
+
+    Written by people: there is no generator.
+    """
 
 
 def _letters(question: Question) -> str:
@@ -88,19 +152,34 @@ def _letters(question: Question) -> str:
     return string.ascii_uppercase[: len(question.choices)]
 
 
-def _conclusion(text: str) -> str:
-    return _ANSWER_PHRASE.split(text)[-1].strip()
+def _first_of_equals(texts: Sequence[str], choices: Sequence[str]) -> dict[str, str]:
+    """The choice of every normalised text; of equal texts, the first one's."""
+    pairs = zip(map(normalise, texts), choices, strict=True)
+    return dict(reversed([*pairs]))
 
 
-def _by_letter(letters: Iterable[str], question: Question) -> str | None:
-    """Returns the choice of the first letter that has one."""
-    choices = dict(zip(_letters(question), question.choices, strict=True))
-    return next((choices[x.upper()] for x in letters if x.upper() in choices), None)
+def _exactly(text: str, labels: Mapping[str, str]) -> str | None:
+    return labels.get(text) or labels.get(text.rstrip(".,:;"))
 
 
-def _by_text(conclusion: str, question: Question) -> str | None:
-    """Returns the longest choice that the conclusion begins with, as whole words."""
-    for choice in sorted(question.choices, key=len, reverse=True):
-        if re.match(rf"{re.escape(normalise(choice))}(?!\w)", normalise(conclusion)):
-            return choice
-    return None
+def _before_because(text: str, labels: Mapping[str, str]) -> str | None:
+    heads = (text[: because.start()] for because in reversed([*_BECAUSE.finditer(text)]))
+    return next(filter(None, (_exactly(head, labels) for head in heads)), None)
+
+
+# Candidates: where one begins, minus its length, and its choice.
+
+
+def _written(passage: str, texts: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
+    for text, choice in texts.items():
+        # No part of a word or of a number: 5 is neither in 15 nor in 1.5.
+        pattern = rf"(?<!\w)(?<!\d[.,]){re.escape(text)}(?!\w)(?![.,]\d)"
+        if match := re.search(pattern, passage):
+            yield match.start(), -len(text), choice
+
+
+def _lettered(passage: str, question: Question) -> Iterator[tuple[int, int, str]]:
+    choices = dict(zip(_letters(question).lower(), question.choices, strict=True))
+    for match in itertools.chain([_BARE_LETTER.match(passage)], _LETTER.finditer(passage)):
+        if match and match[1] in choices:
+            yield match.start(1), 0, choices[match[1]]  # a text in the same place prevails

@@ -1,34 +1,46 @@
-"""Where questions and rationales come from, and which questions no two splits may share."""
+"""Where questions and rationales come from."""
 
-import functools
-import hashlib
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_collections.config_dict import ConfigDict
 
 from cotjax.errors import InputError
 from cotjax.records import MANIFEST, Record, read_manifest, read_records
-from cotjax.tasks.base import Procedural, Question, Task, normalise
+from cotjax.tasks import files, hub, tfds
+from cotjax.tasks.base import Procedural, Question, Task
+from cotjax.tasks.rows import to_record
+from cotjax.tasks.splits import MissingSplitError, Splits, hold_out
 
-PROCEDURAL = "procedural"
-RECORDS = "records:"
+FORMS = (
+    "procedural",
+    "records:DIR",
+    "hub",
+    "hub:ID_OR_FOLDER",
+    "hub:ID_OR_FOLDER:CONFIG",
+    "tfds",
+    "tfds:NAME",
+    "file:PATH",
+)
 
 
-class MissingSplitError(InputError):
-    """The source is in order, but has no such split."""
-
-
-def load_splits(task: Task, config: ConfigDict) -> dict[str, list[Question]]:
+def load_splits(task: Task, config: ConfigDict) -> Splits:
     """Returns the questions of train, validation, and test where the source has one.
 
     Validation is the source's own split, or a part of the training questions held out by hash.
     """
-    names = config.task
-    load = functools.partial(
-        load_questions, task, names.source, allow_incomplete=config.data.allow_incomplete
-    )
+    names, unlabelled = config.task, {}
+
+    def load(name: str) -> list[Question]:
+        records = load_records(
+            task, names.source, name, allow_incomplete=config.data.allow_incomplete
+        )
+        questions = _labelled(task, names.source, records, name)
+        if len(questions) < len(records):
+            unlabelled[name] = len(records) - len(questions)
+        return questions
+
     train = load(names.train_split)
     if names.validation_split:
         validation = load(names.validation_split)
@@ -40,7 +52,7 @@ def load_splits(task: Task, config: ConfigDict) -> dict[str, list[Question]]:
     except MissingSplitError:  # it can be trained without, unless it is to be evaluated
         if "test" in config.evaluation.splits:
             raise
-    return splits
+    return Splits(splits, unlabelled)
 
 
 def load_questions(
@@ -50,31 +62,40 @@ def load_questions(
 
     Args:
       task: The task that the questions belong to.
-      source: `procedural`, or `records:DIR` where DIR holds a folder of records for every split,
-        or is itself the folder of this split.
-      split: Such as `train` or `test`.
+      source: One of FORMS. The DIR of `records:` holds a folder of records for every split, or is
+        itself the folder of this split; `hub` and `tfds` alone mean the task's own data set.
+      split: As the source calls it, such as `train` or `test`.
       allow_incomplete: Whether a folder that its writer has not finished will do.
 
     Raises:
       InputError: if the source has no such split, or not of this task, or without labels.
     """
     records = load_records(task, source, split, allow_incomplete)
-    return [to_question(record, split) for record in records]
+    return _labelled(task, source, records, split)
 
 
 def load_records(
     task: Task, source: str, split: str, allow_incomplete: bool = False
 ) -> list[Record]:
-    """Returns the same questions with their rationales: a teacher's, or a procedural task's own."""
-    if source == PROCEDURAL:
-        if not isinstance(task, Procedural):
-            raise InputError(f"task {task.name} is not procedural; use source '{RECORDS}DIR'")
-        if split not in task.splits:
-            raise MissingSplitError(f"task {task.name} has no split {split!r}; use {task.splits}")
-        return task.oracle_records(split)
-    if source.startswith(RECORDS):
-        return read_split(task, Path(source.removeprefix(RECORDS)), split, allow_incomplete)
-    raise InputError(f"no source {source!r}; use '{PROCEDURAL}' or '{RECORDS}DIR'")
+    """Returns the same questions with their rationales: a teacher's, or a procedural task's own.
+
+    Published data sets (`hub`, `tfds`, `file:`) have none, but people's explanations in `human`,
+    and rows without a label, which the questions leave out.
+    """
+    form, _, place = source.partition(":")
+    if source == "procedural":
+        return _procedural(task, split)
+    if form == "records" and place:
+        return read_split(task, Path(place), split, allow_incomplete)
+    if form == "hub":
+        rows = hub.read_rows(*hub.find(task.name, place), split)
+    elif form == "tfds":
+        rows = tfds.read_rows(tfds.find(task.name, place), split)
+    elif form == "file" and place:
+        rows = files.read_rows(files.find(place, split))
+    else:
+        raise InputError(f"no source {source!r}; use {', '.join(FORMS)}")
+    return list(_distinct(_records(task, rows, split)))
 
 
 def to_question(record: Record, split: str) -> Question:
@@ -82,51 +103,6 @@ def to_question(record: Record, split: str) -> Question:
     if record.label is None:
         raise InputError(f"record {record.id!r} of split {split!r} has no label")
     return Question(record.id, record.question, record.choices, record.label, split)
-
-
-def hold_out(
-    task: Task, questions: Sequence[Question], fraction: float, salt: str = ""
-) -> tuple[list[Question], list[Question]]:
-    """Splits questions into training and validation by a hash of the normalised question.
-
-    The hash alone decides, so a question stays on its side when others are added, and a question
-    that occurs twice is never on both sides.
-
-    Args:
-      task: Says which questions are the same.
-      questions: All of them.
-      fraction: About how many to hold out, in [0, 1).
-      salt: Changes which are held out.
-
-    Raises:
-      InputError: if the fraction is out of range, or leaves one side empty.
-    """
-    if not 0 <= fraction < 1:
-        raise InputError(f"validation_fraction must be in [0, 1), not {fraction}")
-    sides: tuple[list[Question], list[Question]] = ([], [])
-    for question in questions:
-        held_out = _uniform(f"{salt}\n{task.normalised_question(question)}") < fraction
-        sides[held_out].append(question)
-    if fraction > 0 and not all(sides):
-        raise InputError(
-            f"validation_fraction={fraction} of {len(questions)} questions leaves"
-            f" {len(sides[0])} to train on and {len(sides[1])} to validate on"
-        )
-    return sides
-
-
-def overlap(splits: Mapping[str, Sequence[Question]]) -> dict[tuple[str, str], int]:
-    """Counts for each pair of splits the questions of the later that occur in the earlier one.
-
-    Questions are the same when question and choices are, without case, spacing and order of the
-    choices. A question that occurs twice in the later split counts twice.
-    """
-    keys = {name: [_identity(question) for question in split] for name, split in splits.items()}
-    return {
-        (one, other): sum(key in set_of_one for key in keys[other])
-        for one, other in itertools.combinations(keys, 2)
-        for set_of_one in [set(keys[one])]
-    }
 
 
 def read_split(
@@ -148,11 +124,42 @@ def read_split(
     return read_records(place, allow_incomplete)[1]
 
 
-def _uniform(text: str) -> float:
-    """Returns a number in [0, 1) that depends on the text alone, on every machine."""
-    digest = hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+def _procedural(task: Task, split: str) -> list[Record]:
+    if not isinstance(task, Procedural):
+        raise InputError(f"task {task.name} is not procedural; use source {', '.join(FORMS[1:])}")
+    if split not in task.splits:
+        raise MissingSplitError(f"task {task.name} has no split {split!r}; use {task.splits}")
+    return task.oracle_records(split)
 
 
-def _identity(question: Question) -> tuple[str, ...]:
-    return normalise(question.text), *sorted(map(normalise, question.choices))
+def _records(
+    task: Task, rows: Iterable[tuple[str, Mapping[str, Any]]], split: str
+) -> Iterator[tuple[str, Record]]:
+    """Yields the record of every row, and where it stands."""
+    for number, (where, row) in enumerate(rows):
+        try:
+            yield where, to_record(task.name, row, number, split)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+
+
+def _distinct(records: Iterable[tuple[str, Record]]) -> Iterator[Record]:
+    places: dict[str, str] = {}
+    for where, record in records:
+        if record.id in places:
+            raise InputError(f"{where}: id {record.id!r} is already at {places[record.id]}")
+        places[record.id] = where
+        yield record
+
+
+def _labelled(task: Task, source: str, records: list[Record], split: str) -> list[Question]:
+    """The questions of records; those of a published data set that have no label are left out."""
+    if source.partition(":")[0] in ("procedural", "records"):
+        return [to_question(record, split) for record in records]
+    questions = [to_question(record, split) for record in records if record.label is not None]
+    if not questions:
+        raise InputError(
+            f"{source}: none of the {len(records)} rows of split {split!r} of {task.name} has a "
+            "label (that of a test split may be secret); name another split in config.task"
+        )
+    return questions

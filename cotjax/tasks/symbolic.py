@@ -1,4 +1,4 @@
-"""Tasks that make their own questions, and whose rationales are known to be true."""
+"""Comparison: a made task whose rationales hold facts that no question states."""
 
 import dataclasses
 import functools
@@ -6,15 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from cotjax.errors import InputError
 from cotjax.records import Rationale, Record
-from cotjax.tasks.base import Procedural, Question, one_line, register
-from cotjax.tasks.multiple_choice import MultipleChoice
+from cotjax.tasks.base import Procedural, register
+from cotjax.tasks.fixed_choices import FixedChoices
 
 
 @register("comparison")
 @dataclasses.dataclass(frozen=True)
-class Comparison(MultipleChoice, Procedural):
+class Comparison(Procedural, FixedChoices):
     """Which of two entities is heavier, from sizes that no question states.
 
     Every entity has a hidden size, and every size has as many entities. A question names two
@@ -22,59 +21,29 @@ class Comparison(MultipleChoice, Procedural):
     twice, in whatever order, so validation and test ask for facts learned from other pairs.
 
     Attributes:
-      seed: Settles sizes, pairs and their order.
-      entities: How many entities there are; a multiple of `sizes`.
+      entities: How many entities there are; a multiple of `sizes`. The training questions must be
+        enough to name every one.
       sizes: How many sizes there are.
-      train_questions: At least as many as it takes to name every entity once.
-      validation_questions: For development: settings are chosen here, never on test.
-      test_questions: For the numbers that are shown.
     """
 
-    label_formats: ClassVar[tuple[str, ...]] = ("text",)
-    splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
-    shows_letters: ClassVar[bool] = False
-    choices: ClassVar[tuple[str, str]] = ("first", "second")
+    choices: ClassVar[tuple[str, ...]] = ("first", "second")
 
     label_format: str = "text"
-    seed: int = 0
     entities: int = 200
     sizes: int = 10
-    train_questions: int = 2_000
-    validation_questions: int = 300
-    test_questions: int = 600
 
     def __post_init__(self):
-        super().__post_init__()
         if self.sizes < 2 or self.entities % self.sizes or self.entities < self.sizes:
-            raise InputError(
-                f"task comparison: {self.entities} entities do not divide into {self.sizes} sizes"
-            )
-        per_size = self.entities // self.sizes
-        pairs = self.entities * (self.entities - per_size) // 2
-        if sum(self._counts.values()) > pairs:
-            raise InputError(
-                f"task comparison: {sum(self._counts.values())} questions, but only {pairs} pairs"
-                " of entities differ in size; make more entities or fewer questions"
-            )
+            self._refuse(f"{self.entities} entities do not divide into {self.sizes} sizes")
+        super().__post_init__()
 
-    def format_input(self, question: Question) -> str:
-        """Returns the question alone: its choices are the same in every question."""
-        return one_line(question.text)
+    def _possible(self) -> tuple[int, str]:
+        pairs = self.entities * (self.entities - self.entities // self.sizes) // 2
+        return pairs, "pairs of entities differ in size; make more entities or fewer questions"
 
-    def oracle_records(self, split: str) -> list[Record]:
-        """Returns the questions of `split` with their rationales and key words: the two sizes."""
-        if split not in self.splits:
-            raise InputError(
-                f"task comparison has no split {split!r}; use {', '.join(self.splits)}"
-            )
-        sizes, pairs = self._world
-        start = sum(self._counts[s] for s in self.splits[: self.splits.index(split)])
-        return [
-            self._record(f"{split}-{number:05d}", tuple(pair), sizes[pair])
-            for number, pair in enumerate(pairs[start : start + self._counts[split]])
-        ]
-
-    def _record(self, identifier: str, pair: tuple[int, int], sizes: np.ndarray) -> Record:
+    def _record(self, identifier: str, drawn: tuple[np.ndarray, np.ndarray]) -> Record:
+        """Its key words are the two sizes."""
+        pair, sizes = drawn
         label = self.choices[0] if sizes[0] > sizes[1] else self.choices[1]
         rationale = Rationale(
             sample=0,
@@ -86,14 +55,9 @@ class Comparison(MultipleChoice, Procedural):
         question = f"heavier ? ent{pair[0]} or ent{pair[1]}"
         return Record(identifier, question, self.choices, label, (rationale,))
 
-    @property
-    def _counts(self) -> dict[str, int]:
-        counts = (self.train_questions, self.validation_questions, self.test_questions)
-        return dict(zip(self.splits, counts, strict=True))
-
     @functools.cached_property
-    def _world(self) -> tuple[np.ndarray, np.ndarray]:
-        """The size of every entity, and all pairs to ask about: [entities], [pairs, 2]."""
+    def _drawn(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The pairs to ask about, in random order, and their two sizes."""
         random = np.random.Generator(np.random.Philox(key=self.seed))
         sizes = random.permutation(np.arange(self.entities) % self.sizes)
         pairs = np.stack(np.triu_indices(self.entities, k=1), axis=1)
@@ -101,11 +65,11 @@ class Comparison(MultipleChoice, Procedural):
         pairs = random.permuted(pairs, axis=1)
         pairs, needed = _cover_first(pairs)
         if needed > self.train_questions:
-            raise InputError(
-                f"task comparison: train_questions={self.train_questions} cannot name all"
+            self._refuse(
+                f"train_questions={self.train_questions} cannot name all"
                 f" {self.entities} entities; it takes {needed}"
             )
-        return sizes, pairs
+        return [(pair, sizes[pair]) for pair in pairs]
 
 
 def _cover_first(pairs: np.ndarray) -> tuple[np.ndarray, int]:

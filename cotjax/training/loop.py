@@ -28,7 +28,7 @@ from cotjax.evaluation.run import evaluate
 from cotjax.evaluation.student import Student
 from cotjax.mesh import BATCH_AXES, initialize_distributed, local_rows, make_mesh, to_global
 from cotjax.models.hf import load_params
-from cotjax.tasks.sources import overlap
+from cotjax.tasks.splits import split_lines
 from cotjax.training.prepare import Experiment, optimizer_of, prepare, save_run_files
 from cotjax.training.profiler import Profiler
 from cotjax.training.step import TrainState, abstract_state, init_state, train_step
@@ -115,13 +115,12 @@ class _Run:
         say, experiment, steps = self.writer.say, self.experiment, self.experiment.steps
         say(f"mesh {dict(self.mesh.shape)} of {self.mesh.size} x {jax.devices()[0].device_kind}")
         say(" ".join(f"{name}={count}" for name, count in experiment.counts.items()))
-        say("questions " + " ".join(f"{k}={len(v)}" for k, v in experiment.splits.items()))
-        for (one, other), count in overlap(experiment.splits).items():
-            say(f"overlap: {count} questions of {other} stand in {one}")
+        for line in split_lines(experiment.splits):
+            say(line)
         say(
             f"rows of {steps.shape.encoder} encoder and {steps.shape.decoder} decoder tokens; "
             f"{' or '.join(map(str, steps.row_counts))} rows a step, "
-            f"{steps.per_epoch} steps an epoch"
+            f"{steps.targets_per_epoch} targets in {steps.per_epoch} steps an epoch"
         )
 
     def start_or_resume(self) -> TrainState:
@@ -222,7 +221,7 @@ class _Run:
     def _save(self, state: TrainState, metric: float | None, wait: bool = False) -> None:
         meta = {
             "step": self.step,
-            "examples": self._examples_seen(),
+            "examples": self.experiment.steps.targets_before(self.step),
             "config": self.config.to_dict(),
             "config_hash": configs.config_hash(self.config),
             "data_fingerprint": self.experiment.fingerprint,
@@ -250,13 +249,6 @@ class _Run:
         name = signal.Signals(number).name
         self.writer.say(f"{name}: saved step {self.step}; run the same command to go on")
         sys.exit(128 + number)
-
-    def _examples_seen(self) -> int:
-        steps, table = self.experiment.steps, self.experiment.steps.table
-        epochs, position = divmod(self.step, steps.per_epoch)
-        return epochs * table.num_targets + min(
-            position * self.config.data.batch_size, table.num_targets
-        )
 
 
 def _check_same_data(experiment: Experiment, workdir: Path) -> None:

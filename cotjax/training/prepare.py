@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from ml_collections.config_dict import ConfigDict
 
 from cotjax.config_rules import SIZES
-from cotjax.data.examples import Examples, make_examples, training_records
+from cotjax.data.examples import Examples, training_examples
 from cotjax.data.ragged import Ragged
 from cotjax.data.steps import StepConfig, Steps
 from cotjax.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
@@ -34,9 +33,8 @@ from cotjax.models.hf import (
 from cotjax.models.t5_config import PRESETS, T5Config
 from cotjax.targets.orders import ORDERS, Order, make_order
 from cotjax.targets.perturb import PERTURBATIONS, Perturbation
-from cotjax.targets.selection import Selection
 from cotjax.targets.words import WordChoice
-from cotjax.tasks.base import Question, Task, get_task
+from cotjax.tasks.base import Question, Task, configured_task
 from cotjax.tasks.sources import load_splits
 from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig
 
@@ -89,15 +87,15 @@ def prepare(config: ConfigDict, row_multiple: int) -> Experiment:
     Raises:
       InputError: for data, tokenizer or sizes that don't fit the config or each other.
     """
-    task = get_task(config.task.name, config.task.label_format)
+    task = configured_task(config)
     splits = load_splits(task, config)
-    examples = _examples(task, config, splits["train"])
+    examples = training_examples(task, config, splits["train"])
     pretrained = resolve(config.model.pretrained) if config.model.pretrained else None
     tokenizer = make_tokenizer(config, pretrained, task, splits["train"], examples)
     model = model_config(config, pretrained, tokenizer)
-    table = tokenize(examples, tokenizer, Path(config.data.cache).expanduser())
-    table = keep_words(table, words_of(config))
     order = make_order(config.data.order, config.data.connective)
+    table = tokenize(examples, tokenizer, order, Path(config.data.cache).expanduser())
+    table = keep_words(table, words_of(config))
     counts = count_tokens(table, tokenizer.unknown, order)
     table, counts["inputs/cut"], counts["inputs/tokens_cut"] = cut_inputs(
         table, config.data.input_length, tokenizer.eos
@@ -119,7 +117,7 @@ def make_tokenizer(
 ) -> Tokenizer:
     """Loads the tokenizer that a config names, or trains one on the task's own text.
 
-    A new one knows the connectives of every order, so all orders share one vocabulary.
+    A new one knows the words of every order, so all orders share one vocabulary.
     """
     if config.model.tokenizer:
         return load_tokenizer(resolve_tokenizer(config.model.tokenizer))
@@ -128,7 +126,8 @@ def make_tokenizer(
     texts = [*examples.inputs]
     texts += [text for target in examples.targets for text in (target.label, target.rationale)]
     texts += [label for question in questions for label in task.choice_labels(question)]
-    texts += [order.connective for order in ORDERS.values()] + [config.data.connective or ""]
+    texts += [text for order in ORDERS.values() for text in order.texts]
+    texts.append(config.data.connective or "")
     return train_tokenizer(texts, config.model.vocab_size)
 
 
@@ -164,19 +163,19 @@ def steps_of(
     config: ConfigDict, order: Order, tokenizer: Tokenizer, row_multiple: int
 ) -> StepConfig:
     """The part of a config that decides what a step holds."""
-    data, loss = config.data, config.loss
+    data = config.data
     return StepConfig(
         order=order,
         connective=tuple(tokenizer.encode([order.connective])[0]),
         perturbation=_perturbation(data.perturbation, tokenizer),
         redraw=data.perturbation.redraw == "epoch",
         seed=config.seed,
+        one_per_epoch=data.selection.name == "one_per_epoch",
         batch_size=data.batch_size,
         targets_per_question=data.targets_per_question,
         target_length=data.target_length,
-        label_weight=loss.label_weight,
-        rationale_weight=loss.rationale_weight,
-        normalise=loss.normalise,
+        question_weight=data.question_weight,
+        **_loss_weights(config),
         packing=data.packing,
         encoder_length=data.encoder_length,
         decoder_length=data.decoder_length,
@@ -209,19 +208,13 @@ def save_run_files(experiment: Experiment, workdir: Path) -> None:
     replace_file(workdir / "model.json", dump_json(content, indent=1) + "\n")
 
 
-def _examples(task: Task, config: ConfigDict, questions: list[Question]) -> Examples:
-    records = training_records(task, config)
-    wanted = {question.id: question for question in questions}
-    examples = make_examples(
-        task,
-        records,
-        label_source=config.data.label_source,
-        selection=Selection(config.data.selection.name, config.data.selection.correct_only),
-        questions=wanted,
-    )
-    missing = len(wanted.keys() - {record.id for record in records})
-    counted = Counter({"training questions without a record": missing} if missing else {})
-    return dataclasses.replace(examples, dropped=examples.dropped + counted)
+def _loss_weights(config: ConfigDict) -> dict[str, Any]:
+    """The weights of label and rationale, and how each is normalised."""
+    loss = config.loss
+    if config.data.order == "multitask":
+        weights = {"label_weight": loss.alpha, "rationale_weight": 1 - loss.alpha}
+        return weights | {"normalise": "kinds"}
+    return {name: loss[name] for name in ("label_weight", "rationale_weight", "normalise")}
 
 
 def _perturbation(section: ConfigDict, tokenizer: Tokenizer) -> Perturbation:

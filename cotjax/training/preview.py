@@ -13,6 +13,7 @@ from rich.text import Text
 from cotjax.data.pipeline import batches
 from cotjax.targets.perturb import stable_hash
 from cotjax.targets.segments import Kind
+from cotjax.tasks.splits import split_lines
 from cotjax.training.prepare import Experiment, prepare
 
 STYLES = {
@@ -26,21 +27,32 @@ FIELDS = ("inputs", "labels", "rationales")
 
 
 @dataclasses.dataclass(frozen=True)
+class ShownReply:
+    """One reply of a target.
+
+    Attributes:
+      input: What the encoder reads.
+      segments: What the decoder is to say: kind and text of each segment.
+    """
+
+    input: str
+    segments: tuple[tuple[Kind, str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class ShownTarget:
     """A target as the student sees it.
 
     Attributes:
       step: That trains it.
       id, sample: Of the question and its rationale.
-      input: What the encoder reads.
-      segments: What the decoder is to say: kind and text of each segment.
+      replies: One, or one a task.
     """
 
     step: int
     id: str
     sample: int
-    input: str
-    segments: tuple[tuple[Kind, str], ...]
+    replies: tuple[ShownReply, ...]
 
 
 def preview(config: ConfigDict, num: int, console: Console | None = None) -> None:
@@ -50,6 +62,7 @@ def preview(config: ConfigDict, num: int, console: Console | None = None) -> Non
     experiment = prepare(config, row_multiple=1)
     for target in itertools.islice(shown_targets(experiment, last_step=num), num):
         _print_target(console, target)
+    console.print(*split_lines(experiment.splits), sep="\n", soft_wrap=True)
     console.print(_count_table(experiment.counts))
     for name, count in experiment.counts.items():
         if name.startswith("dropped/"):
@@ -67,15 +80,22 @@ def shown_targets(experiment: Experiment, last_step: int) -> Iterator[ShownTarge
                 step,
                 names[int(table.id_hashes[table.question[target]])],
                 int(table.samples[target]),
-                *_texts(experiment, batch, target),
+                _replies(experiment, batch, target),
             )
 
 
-def _texts(
+def _replies(
     experiment: Experiment, batch: dict[str, np.ndarray], target: int
-) -> tuple[str, tuple[tuple[Kind, str], ...]]:
-    """Reads a target back from where the batch holds it: its input, and its segments."""
-    (row,), (segment,) = np.nonzero(batch["segment_target"] == target)
+) -> tuple[ShownReply, ...]:
+    """Reads a target back from where the batch holds it: of two tasks the label's first."""
+    places = np.argwhere(batch["segment_target"] == target)
+    replies = [_reply(experiment, batch, *place) for place in places]
+    return tuple(sorted(replies, key=lambda reply: reply.segments[0][0]))
+
+
+def _reply(
+    experiment: Experiment, batch: dict[str, np.ndarray], row: int, segment: int
+) -> ShownReply:
     read = batch["encoder_segments"][row] == batch["segment_source"][row, segment]
     said = batch["decoder_segments"][row] == segment + 1
     tokens, kinds = batch["decoder_targets"][row][said], batch["decoder_kinds"][row][said]
@@ -86,7 +106,7 @@ def _texts(
             np.split(tokens, starts[1:]), np.split(kinds, starts[1:]), strict=True
         )
     )
-    return _spell(experiment, batch["encoder_tokens"][row][read]), segments
+    return ShownReply(_spell(experiment, batch["encoder_tokens"][row][read]), segments)
 
 
 def _spell(experiment: Experiment, tokens: np.ndarray) -> str:
@@ -96,9 +116,10 @@ def _spell(experiment: Experiment, tokens: np.ndarray) -> str:
 
 def _print_target(console: Console, target: ShownTarget) -> None:
     console.rule(f"step {target.step}, question {target.id}, rationale {target.sample}")
-    console.print(Text(f"{'input':<12}{target.input}"))
-    for kind, text in target.segments:
-        console.print(Text(f"{kind.name.lower():<12}{text}", style=STYLES[kind]))
+    for reply in target.replies:
+        console.print(Text(f"{'input':<12}{reply.input}"))
+        for kind, text in reply.segments:
+            console.print(Text(f"{kind.name.lower():<12}{text}", style=STYLES[kind]))
 
 
 def _count_table(counts: dict[str, int]) -> Table:

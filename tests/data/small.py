@@ -10,12 +10,14 @@ from cotjax.targets.perturb import PERTURBATIONS, stable_hash
 
 EOS = 1
 CONNECTIVE = (9,)
+PREDICT, EXPLAIN = 50, 51  # what multitask puts before a question
 
 
-def small_table() -> TokenTable:
+def small_table(order: str = "label_only") -> TokenTable:
     """Two questions: the first with two rationales, the second with one."""
+    questions = Ragged.from_lists([[20, 21, EOS], [22, EOS]])
     return TokenTable(
-        inputs=Ragged.from_lists([[20, 21, EOS], [22, EOS]]),
+        inputs=asked_twice(questions) if order == "multitask" else questions,
         labels=Ragged.from_lists([[5], [5], [6, 7]]),
         rationales=Ragged.from_lists([[30, 31, 32], [33, 34], [40, 41, 42, 43]]),
         key_words=Ragged.from_lists([[1], [0], [2, 0]]),
@@ -26,7 +28,14 @@ def small_table() -> TokenTable:
     )
 
 
-def random_table(per_question: list[int], seed: int = 0, longest: int = 12) -> TokenTable:
+def asked_twice(questions: Ragged) -> Ragged:
+    """The inputs of multitask."""
+    return Ragged.from_lists([[task, *q] for q in questions for task in (PREDICT, EXPLAIN)])
+
+
+def random_table(
+    per_question: list[int], seed: int = 0, longest: int = 12, order: str = "label_only"
+) -> TokenTable:
     """Questions with some targets each, of random lengths and tokens below 60."""
     generator = np.random.default_rng(seed)
 
@@ -40,7 +49,7 @@ def random_table(per_question: list[int], seed: int = 0, longest: int = 12) -> T
     rationales = texts(targets, longest)
     words = [np.arange(length) // 2 for length in rationales.lengths]
     return TokenTable(
-        inputs=inputs,
+        inputs=asked_twice(inputs) if order == "multitask" else inputs,
         labels=texts(targets, 3),
         rationales=rationales,
         key_words=Ragged.from_lists([[0]] * targets),

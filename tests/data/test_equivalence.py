@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import math
+from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +12,12 @@ import pytest
 
 from cotjax.data.pipeline import batches
 from cotjax.data.steps import Steps
+from cotjax.mesh import make_mesh, to_global
 from cotjax.models.t5 import T5, T5Config
+from cotjax.targets.orders import ORDERS
 from cotjax.training.losses import segment_sums, token_nll
+from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig
+from cotjax.training.step import init_state, train_step
 from tests.data.small import EOS, random_table, step_config
 
 MODEL = T5Config(
@@ -56,9 +62,11 @@ def train_on(config, table, step=0):
     with jax.enable_x64(True):
         (loss, nll), gradients = VALUE_AND_GRADIENTS(random_params(), batch)
         here = batch["segment_target"] >= 0
-        by_target = dict(
-            zip(batch["segment_target"][here].tolist(), np.asarray(nll)[here], strict=True)
-        )
+        by_target = Counter()  # of both tasks, where there are two
+        for target, of_segment in zip(
+            batch["segment_target"][here].tolist(), np.asarray(nll)[here], strict=True
+        ):
+            by_target[target] += of_segment
         return float(loss), jax.device_get(gradients), by_target
 
 
@@ -71,19 +79,20 @@ def assert_alike(one, other):
 
 
 @pytest.mark.parametrize("normalise", ["tokens", "kinds"])
-@pytest.mark.parametrize("order", ["label_only", "rationale_first", "label_first"])
+@pytest.mark.parametrize("order", list(ORDERS))
 def test_packed_equals_padded(order, normalise):
-    table = random_table([1] * 11)
+    table = random_table([1] * 11, order=order)
     packed = step_config(order, batch_size=11, target_length=24, normalise=normalise)
     padded = dataclasses.replace(packed, packing=False)
     assert_alike(train_on(packed, table), train_on(padded, table))
 
 
-def test_a_shared_encoder_equals_separate_passes():
-    table = random_table([3] * 4)
-    shared = step_config(batch_size=12, targets_per_question=3, target_length=24)
+@pytest.mark.parametrize(("order", "passes"), [("label_first", 4), ("multitask", 8)])
+def test_a_shared_encoder_equals_separate_passes(order, passes):
+    table = random_table([3] * 4, order=order)
+    shared = step_config(order, batch_size=12, targets_per_question=3, target_length=24)
     steps = Steps(table, shared)
-    assert len(steps[0].layout.unit_row) == 4  # encoder passes, for twelve targets
+    assert len(steps[0].layout.unit_row) == passes  # of the encoder, for twelve targets
     assert_alike(
         train_on(shared, table), train_on(dataclasses.replace(shared, packing=False), table)
     )
@@ -97,3 +106,38 @@ def test_unused_space_carries_no_loss():
     assert batch["decoder_targets"].shape == (8, 48)  # three empty rows
     assert (batch["loss_weights"][batch["decoder_segments"] == 0] == 0).all()
     assert_alike(train_on(wide, table), train_on(tight, table))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "accumulation"),
+    [({"data": 8}, 1), ({"data": 2, "fsdp": 2, "tensor": 2}, 2)],
+    ids=["data parallel", "mixed, two microbatches"],
+)
+def test_two_tasks_train_alike_on_every_mesh(sizes, accumulation):
+    """Whichever device or microbatch holds the label of a question, and whichever the rationale."""
+    table = random_table([1] * 24, order="multitask")
+    config = step_config("multitask", batch_size=24, target_length=24, normalise="kinds")
+    steps = Steps(table, dataclasses.replace(config, row_multiple=8 * accumulation))
+    batch = next(batches(steps, EOS, 0, 1))[1]
+    (one, one_metrics), (many, many_metrics) = (
+        one_step(batch, {}, 1),
+        one_step(batch, sizes, accumulation),
+    )
+    assert one_metrics["loss"] > 1
+    for name in ("loss", "grad_norm", "nll", "count"):
+        np.testing.assert_allclose(many_metrics[name], one_metrics[name], rtol=0, atol=1e-9)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9), many, one)
+
+
+def one_step(batch, sizes, accumulation):
+    """Adam's first moment after a step, which is a tenth of the gradient, and the metrics."""
+    mesh = make_mesh(sizes, jax.devices()[: math.prod(sizes.values())])
+    optimizer = OptimizerConfig("adamw", 1e-3, weight_decay=0.1, clip_norm=100.0)
+    schedule = ScheduleConfig("constant", total_steps=10)
+    with jax.enable_x64(True):
+        params = jax.device_get(random_params())
+        state = init_state(MODEL, optimizer, mesh, seed=0, params=params)
+        step = train_step(MODEL, optimizer, schedule, 0.0, 0.0, accumulation, mesh)
+        rows = len(batch["loss_weights"])
+        state, metrics = step(state, to_global(batch, mesh, rows), np.uint32(0))
+        return jax.device_get((state.opt_state[-2].mu, metrics))

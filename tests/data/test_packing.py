@@ -21,11 +21,11 @@ def test_nothing_overlaps_and_everything_fits(targets, packing):
     encoder = 3 + questions  # a question has one length
     layout = lay_out(questions, encoder, decoder, SHAPE, packing)
     written = np.zeros((2, layout.rows, 16), int)
-    for row, offset, target in zip(
-        layout.unit_row, layout.unit_offset, layout.unit_target, strict=True
+    for row, offset, question in zip(
+        layout.unit_row, layout.unit_offset, layout.unit_input, strict=True
     ):
-        written[0, row, offset : offset + encoder[target]] += 1
-        assert offset + encoder[target] <= 16
+        written[0, row, offset : offset + 3 + question] += 1
+        assert offset + 3 + question <= 16
     for row, offset, length in zip(layout.row, layout.offset, decoder, strict=True):
         written[1, row, offset : offset + length] += 1
         assert offset + length <= 16
@@ -40,9 +40,9 @@ def test_every_target_reads_its_own_question(targets):
     decoder = np.array([length for _, length in targets])
     layout = lay_out(questions, 3 + questions, decoder, SHAPE, packing=True)
     asked = {
-        (row, segment): questions[target]
-        for row, segment, target in zip(
-            layout.unit_row, layout.unit_segment, layout.unit_target, strict=True
+        (row, segment): question
+        for row, segment, question in zip(
+            layout.unit_row, layout.unit_segment, layout.unit_input, strict=True
         )
     }
     for target, (row, source) in enumerate(zip(layout.row, layout.source, strict=True)):

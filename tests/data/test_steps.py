@@ -1,51 +1,29 @@
 """The data order: a pure function of (seed, step)."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cotjax.data.pipeline import batches
-from cotjax.data.steps import Steps, epoch_order
+from cotjax.data.steps import Steps
 from tests.data.small import EOS, random_table, step_config
 
-PER_QUESTION = st.lists(st.integers(1, 5), min_size=1, max_size=40)
 
-
-def test_the_order_of_an_epoch_is_pinned():
-    """A change here would change every published run."""
-    order = epoch_order(np.ones(8, int), 1, 4, seed=3, epoch=2)
-    reference = np.random.Generator(np.random.Philox(key=[3, 2])).permutation(8)
-    np.testing.assert_array_equal(order, reference)
-    np.testing.assert_array_equal(order, [7, 6, 4, 5, 1, 0, 3, 2])
-
-
-@given(PER_QUESTION, st.integers(1, 4), st.integers(1, 16), st.integers(0, 3), st.integers(0, 3))
-def test_every_target_stands_in_an_epoch_once(per_question, together, batch_size, seed, epoch):
-    order = epoch_order(np.array(per_question), together, batch_size, seed, epoch)
-    assert sorted(order) == list(range(sum(per_question)))
-
-
-@given(st.integers(10, 40), st.integers(2, 4), st.integers(2, 5))
-def test_targets_of_a_question_come_in_other_steps(questions, samples, batch_size):
-    order = epoch_order(np.full(questions, samples), 1, batch_size, seed=0, epoch=0)
-    for start in range(0, len(order), batch_size):
-        asked = order[start : start + batch_size] // samples
-        assert len(set(asked)) == len(asked)
-
-
-def test_targets_of_a_question_stand_together_when_asked():
-    order = epoch_order(np.full(10, 3), 3, 6, seed=0, epoch=0)
-    for start in range(0, 30, 3):
-        assert len(set(order[start : start + 3] // 3)) == 1
-
-
-@pytest.mark.parametrize("hosts", [1, 2, 8])
-@pytest.mark.parametrize("perturbation", ["none", "shuffle", "mask", "swap"])
-def test_hosts_share_a_step_and_none_is_lost(hosts, perturbation):
+@pytest.mark.parametrize(
+    ("order", "perturbation", "hosts"),
+    [
+        *itertools.product(["label_first"], ["none", "shuffle", "mask", "swap"], [1, 2, 8]),
+        ("multitask", "shuffle", 2),
+        ("multitask", "swap", 8),
+    ],
+)
+def test_hosts_share_a_step_and_none_is_lost(order, perturbation, hosts):
     steps = Steps(
-        random_table([1, 2, 3] * 7),
-        step_config("label_first", perturbation, batch_size=10, target_length=32, row_multiple=8),
+        random_table([1, 2, 3] * 7, order=order),
+        step_config(order, perturbation, batch_size=10, target_length=32, row_multiple=8),
     )
     whole = [batch for _, batch in batches(steps, EOS, 0, steps.per_epoch)]
     parts = []
@@ -61,7 +39,8 @@ def test_hosts_share_a_step_and_none_is_lost(hosts, perturbation):
             joined = np.concatenate([part[number][name] for part in parts])
             np.testing.assert_array_equal(joined, array, err_msg=name)
         seen += batch["segment_target"][batch["segment_target"] >= 0].tolist()
-    assert sorted(seen) == list(range(steps.table.num_targets))
+    replies = len(steps.config.order.replies)
+    assert sorted(seen) == np.repeat(np.arange(steps.table.num_targets), replies).tolist()
 
 
 def test_a_resumed_run_sees_the_same_steps():
@@ -114,6 +93,39 @@ def test_swap_gives_another_questions_rationale_in_every_epoch():
         donors = steps[epoch * steps.per_epoch].donors
         targets = steps[epoch * steps.per_epoch].targets
         assert (table.question[donors] != table.question[targets]).all()
+
+
+def test_one_target_a_question_an_epoch():
+    """Another one in the next epoch, of the same questions in the order of plain data."""
+    table = random_table([1, 3, 2, 3])
+    steps = Steps(table, step_config(one_per_epoch=True, batch_size=3, seed=5))
+    plain = Steps(random_table([1] * 4), step_config(batch_size=3, seed=5))
+    assert (steps.per_epoch, steps.targets_per_epoch) == (2, 4)
+    drawn = {question: [] for question in range(4)}
+    for step in range(6 * steps.per_epoch):
+        targets = steps.targets(step)[0]
+        np.testing.assert_array_equal(table.question[targets], plain.targets(step)[0])
+        for target in targets:
+            drawn[int(table.question[target])].append(int(table.samples[target]))
+    for question, count in enumerate([1, 3, 2, 3]):
+        assert sorted(drawn[question]) == sorted(list(range(count)) * (6 // count))
+        assert len(set(drawn[question][:count])) == count
+
+
+def test_one_target_an_epoch_swaps_with_other_questions():
+    table = random_table([2, 1, 3, 1, 2])
+    steps = Steps(table, step_config("label_first", "swap", batch_size=3, one_per_epoch=True))
+    for number in range(3 * steps.per_epoch):
+        step = steps[number]
+        assert (table.question[step.donors] != table.question[step.targets]).all()
+
+
+@pytest.mark.parametrize("one_per_epoch", [True, False])
+def test_targets_are_counted_over_epochs(one_per_epoch):
+    steps = Steps(random_table([1, 3, 2]), step_config(batch_size=2, one_per_epoch=one_per_epoch))
+    sizes = [len(steps.targets(step)[0]) for step in range(9)]
+    for step in range(10):
+        assert steps.targets_before(step) == sum(sizes[:step])
 
 
 def test_the_short_last_step_holds_what_is_left():

@@ -17,11 +17,12 @@ from cotjax.data.tokens import (
     tokenize,
 )
 from cotjax.errors import InputError
-from cotjax.targets.orders import ORDERS
+from cotjax.targets.orders import make_order
 from cotjax.targets.words import WordChoice
 from tests.data.small import EOS, small_table, step_config
 
 TEXTS = ["heavier ? ent12 or ent145", "ent12 is size3 while ent145 is size7", "because", "first"]
+LABEL_FIRST = make_order("label_first")
 WORDS = st.lists(st.sampled_from(" ".join(TEXTS).split()), min_size=1, max_size=8)
 
 
@@ -84,7 +85,7 @@ def test_real_rationales_tokenise_as_t5_does(titler_folder):
 
 
 def test_the_table_is_as_drawn(tokenizer):
-    table = tokenize(examples("ent12 is size3", "size7 ent145"), tokenizer)
+    table = tokenize(examples("ent12 is size3", "size7 ent145"), tokenizer, LABEL_FIRST)
     assert tokenizer.pieces(table.inputs[0]) == [
         "▁heavier",
         "▁?",
@@ -95,26 +96,26 @@ def test_the_table_is_as_drawn(tokenizer):
     ]
     assert table.words.tolist() == [0, 1, 2, 0, 1]
     assert table.samples.tolist() == [0, 1]
-    counts = count_tokens(table, tokenizer.unknown, ORDERS["label_first"])
+    counts = count_tokens(table, tokenizer.unknown, LABEL_FIRST)
     assert (counts["rationales/tokens"], counts["rationales/unknown"]) == (5, 0)
 
 
 def test_unknown_tokens_are_counted(tokenizer):
-    table = tokenize(examples("ent12 Ω"), tokenizer)
-    assert count_tokens(table, tokenizer.unknown, ORDERS["label_first"])["rationales/unknown"] >= 1
+    table = tokenize(examples("ent12 Ω"), tokenizer, LABEL_FIRST)
+    assert count_tokens(table, tokenizer.unknown, LABEL_FIRST)["rationales/unknown"] >= 1
 
 
 def test_the_cache_gives_the_same_table_and_mends_itself(tokenizer, tmp_path):
-    made = tokenize(examples("ent12 is size3"), tokenizer, tmp_path)
+    made = tokenize(examples("ent12 is size3"), tokenizer, LABEL_FIRST, tmp_path)
     (file,) = tmp_path.iterdir()
     for damage in (False, True):
         if damage:
             file.write_bytes(file.read_bytes()[:100])
-        read = tokenize(examples("ent12 is size3"), tokenizer, tmp_path)
+        read = tokenize(examples("ent12 is size3"), tokenizer, LABEL_FIRST, tmp_path)
         for field in dataclasses.fields(made):
             a, b = getattr(made, field.name), getattr(read, field.name)
             np.testing.assert_array_equal(getattr(a, "values", a), getattr(b, "values", b))
-    tokenize(examples("ent12 is size7"), tokenizer, tmp_path)
+    tokenize(examples("ent12 is size7"), tokenizer, LABEL_FIRST, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2  # another text, another file
 
 
@@ -139,7 +140,7 @@ def test_kept_words_are_as_drawn(choice, tokens, words):
 
 
 def test_key_words_that_no_record_names_are_refused(tokenizer):
-    table = tokenize(examples("ent12 is size3"), tokenizer)
+    table = tokenize(examples("ent12 is size3"), tokenizer, LABEL_FIRST)
     with pytest.raises(InputError, match="1 of 1 rationales name no key words"):
         keep_words(table, WordChoice("key_words", 2))
 
@@ -151,10 +152,10 @@ def test_a_target_length_that_would_cut_a_label_is_refused():
 
 
 def test_a_rationale_of_2048_tokens_is_cut_and_counted(tokenizer):
-    table = tokenize(examples(" ".join(["size3"] * 2048), "ent12"), tokenizer)
+    table = tokenize(examples(" ".join(["size3"] * 2048), "ent12"), tokenizer, LABEL_FIRST)
     steps = Steps(table, step_config(target_length=32))
     assert steps.count_cut() == (1, 2048 - (32 - 3))
-    assert steps[0].decoder_lengths.max() == 32
+    assert steps[0].tokens.sum(axis=-1).max() == 32
 
 
 def test_a_sentencepiece_model_alone_is_a_tokenizer(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from cotjax.data.pipeline import batches
 from cotjax.data.steps import Steps
 from cotjax.data.work import Work
+from cotjax.targets.orders import ORDERS
 from tests.data.small import EOS, random_table, small_table, step_config
 
 
@@ -22,7 +23,7 @@ def counted(batch):
         np.pad(encoder, ((0, 0), (1, 0))), batch["segment_source"], axis=1
     )  # source 0 is no segment
     return Work(
-        examples=int((batch["segment_target"] >= 0).sum()),
+        examples=len(set(batch["segment_target"].flat) - {-1}),
         supervised=int((batch["loss_weights"] != 0).sum()),
         encoder=int(encoder.sum()),
         decoder=int(decoder.sum()),
@@ -35,10 +36,10 @@ def counted(batch):
 
 
 @pytest.mark.parametrize("fields", [{}, {"packing": False}, {"rationale_weight": 0.0}])
-@pytest.mark.parametrize("order", ["label_only", "rationale_first", "label_first"])
+@pytest.mark.parametrize("order", list(ORDERS))
 def test_work_is_what_the_batch_holds(order, fields):
     config = step_config(order, batch_size=7, targets_per_question=2, target_length=24, **fields)
-    steps = Steps(random_table([1, 2, 3] * 4), config)
+    steps = Steps(random_table([1, 2, 3] * 4, order=order), config)
     for work, batch in batches(steps, EOS, 0, steps.per_epoch):
         assert work == counted(batch)
 
@@ -50,6 +51,15 @@ def test_work_of_a_drawn_step():
     assert (work.encoder, work.encoder_squares) == (3 + 2, 9 + 4)  # a shared pass counts once
     assert (work.decoder, work.decoder_squares) == (19, 36 + 25 + 64)
     assert work.products == 3 * 6 + 3 * 5 + 2 * 8
+
+
+def test_work_of_a_drawn_step_of_two_tasks():
+    steps = Steps(small_table("multitask"), step_config("multitask", targets_per_question=2))
+    work = Work.of(steps[0], steps)
+    assert (work.examples, work.supervised) == (3, (2 + 2 + 3) + (4 + 3 + 5))
+    assert (work.encoder, work.encoder_squares) == (4 + 4 + 3 + 3, 16 + 16 + 9 + 9)
+    assert (work.decoder, work.decoder_squares) == (19, (4 + 4 + 9) + (16 + 9 + 25))
+    assert work.products == 4 * (2 + 2) + 3 * 3 + 4 * (4 + 3) + 3 * 5
 
 
 def test_work_adds():

@@ -43,12 +43,14 @@ def encode(text: str) -> list[int]:
     return tiny.tokenizer().encode([text])[0]
 
 
-@pytest.mark.parametrize("order", ["label_only", "label_first", "rationale_first"])
+@pytest.mark.parametrize("order", ["label_only", "label_first", "rationale_first", "multitask"])
 def test_choice_logprobs_are_those_of_transformers(order, reference):
     student, order = tiny.student(), make_order(order)
     eos, connective = student.tokenizer.eos, encode(order.connective)
     questions = tiny.questions(13)
-    inputs, _ = student.encode_inputs([tiny.TASK.format_input(one) for one in questions], 32)
+    prefix = "predict: " if order.name == "multitask" else ""
+    texts = [f"{prefix}{tiny.TASK.format_input(one)}" for one in questions]
+    inputs, _ = student.encode_inputs(texts, 32)
     written = generate(student, inputs, max_tokens=12, batch_size=5)
     closing = connective[:1] if order.name == "label_first" else [eos]
     for question, asked, tokens, prediction in zip(

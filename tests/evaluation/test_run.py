@@ -9,12 +9,14 @@ from rich.console import Console
 
 from cotjax import config as configs
 from cotjax.errors import InputError
+from cotjax.evaluation import run
 from cotjax.evaluation.metrics import summarise
 from cotjax.evaluation.predict import Prediction
 from cotjax.evaluation.report import summary_table
 from cotjax.evaluation.run import evaluate, evaluate_checkpoint, fixed_subset, write
 from cotjax.records import Manifest, write_records
 from cotjax.targets.orders import make_order
+from cotjax.tasks import get_task
 from cotjax.training.writers import make_progress, read_scalars
 from tests.evaluation import tiny
 
@@ -34,8 +36,9 @@ def test_a_checkpoint_is_evaluated_as_in_the_loop(workdir):
 
 
 def test_the_test_split_is_asked_as_a_whole(workdir):
-    progress = make_progress(Console(quiet=True))
+    progress = make_progress(Console(record=True, file=io.StringIO()))
     summary, _, predictions = evaluate_checkpoint(workdir, "2", "test", progress=progress)
+    assert "overlap: 0 questions of test stand in train" in progress.console.export_text()
     lines = [json.loads(line) for line in predictions.read_text("utf-8").splitlines()]
     assert [line["id"] for line in lines] == [f"test-{number:05d}" for number in range(600)]
     assert summary["num_questions"] == 600
@@ -55,6 +58,22 @@ def test_other_questions_have_their_own_files(workdir, tmp_path):
     content = json.loads(predictions.with_suffix(".json").read_text("utf-8"))
     assert (content["num_questions"], content["source"]) == (5, f"records:{tmp_path / 'few'}")
     assert (workdir / "eval" / "validation-2.json").read_bytes() == whole
+
+
+def test_other_questions_are_compared_with_the_runs_own(workdir, tmp_path, monkeypatch):
+    manifest = Manifest(task="comparison", split="test", teacher="oracle")
+    seen = get_task("comparison", "text").oracle_records("train")[:5]
+    write_records(tmp_path / "seen", manifest, seen)
+    progress = make_progress(Console(record=True, file=io.StringIO(), width=200))
+    evaluate_checkpoint(workdir, "2", "test", tmp_path / "seen", progress)
+    assert "overlap: 5 questions of test stand in train" in progress.console.export_text()
+
+    def gone(*_):
+        raise InputError("records/train: is missing")
+
+    monkeypatch.setattr(run, "load_splits", gone)
+    evaluate_checkpoint(workdir, "2", "test", tmp_path / "seen", progress)
+    assert "overlap unknown: records/train: is missing" in progress.console.export_text()
 
 
 def test_a_subset_has_its_own_files(workdir, tmp_path):

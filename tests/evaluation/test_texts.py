@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from cotjax.errors import InputError
+from cotjax.evaluation import texts as texts_module
 from cotjax.evaluation.texts import answer_file, read_texts
 
 
@@ -22,6 +23,26 @@ def test_answers_keep_the_order(workdir, tmp_path):
     assert (answered.texts, answered.cut, answered.checkpoint) == (4, 0, "best")
     assert answered.unknown >= 1
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_student_of_two_tasks_is_asked_for_the_label(workdir, tmp_path, monkeypatch):
+    folder = shutil.copytree(workdir, tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["data"]["order"] = "multitask"
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    asked = []
+
+    def write_what_was_read(student, inputs, **_):
+        asked.extend(student.tokenizer.decode(tokens) for tokens in inputs)
+        return inputs
+
+    monkeypatch.setattr(texts_module, "generate", write_what_was_read)
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"text": "heavier ? ent1 or ent2"}\n', "utf-8")
+    for run in (workdir, folder):
+        answer_file(source, output, workdir=run)
+        assert json.loads(output.read_text("utf-8"))["text"] == "heavier ? ent1 or ent2"
+    assert asked == ["heavier ? ent1 or ent2", "predict: heavier ? ent1 or ent2"]
 
 
 def test_an_empty_file_gives_an_empty_file(workdir, tmp_path):

@@ -38,10 +38,11 @@ def questions(count: int) -> list[Question]:
 
 @functools.cache
 def tokenizer() -> Tokenizer:
-    """Knows the task's words and the connectives."""
+    """Knows the task's words and those of the orders."""
     records = TASK.oracle_records("train")
     texts = [text for r in records for text in (r.question, r.label, r.rationales[0].text)]
-    return train_tokenizer([*texts, *(order.connective for order in ORDERS.values())], 96)
+    texts += [text for order in ORDERS.values() for text in order.texts]
+    return train_tokenizer(texts, 96)
 
 
 def config(**fields) -> T5Config:

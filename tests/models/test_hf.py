@@ -16,7 +16,8 @@ from safetensors.numpy import load_file, save_file
 from cotjax.checkpoints import Checkpoints
 from cotjax.errors import InputError
 from cotjax.mesh import leaf_shardings, make_mesh
-from cotjax.models import hf
+from cotjax.models import hf, hub
+from cotjax.models.safetensors_files import SafetensorsFiles
 from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
 
 SIZES = {
@@ -246,21 +247,14 @@ class TestLoading:
     def test_each_device_reads_only_its_slice(self, titler_folder, monkeypatch):
         """Of a matrix that all eight devices share, nothing larger than an eighth is ever read."""
         reads = {}
-        slices = hf._Tensors.slices
+        read = SafetensorsFiles.read
 
-        class Recorder:
-            def __init__(self, tensors, name):
-                self.tensor, self.name = slices(tensors, name), name
+        def record(files, name, index):
+            part = read(files, name, index)
+            reads.setdefault(name, []).append(part.size / math.prod(files.shape(name)))
+            return part
 
-            def get_shape(self):
-                return self.tensor.get_shape()
-
-            def __getitem__(self, index):
-                part = self.tensor[index]
-                reads.setdefault(self.name, []).append(part.size / math.prod(self.get_shape()))
-                return part
-
-        monkeypatch.setattr(hf._Tensors, "slices", lambda *args: Recorder(*args))
+        monkeypatch.setattr(SafetensorsFiles, "read", record)
         load(titler_folder, eight_devices())
         assert len(reads) == 190
         assert reads["shared.weight"] == [1 / 8] * 8
@@ -341,9 +335,9 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("change", "line"),
         [
-            ({"d_ff": 48}, r"wi.weight has the shape \[64, 32\], config.json says \[48, 32\]"),
+            ({"d_ff": 48}, r"wi.weight has the shape \[64, 32\], its config says \[48, 32\]"),
             ({"num_layers": 3}, "tensor encoder.block.2.* is missing"),
-            ({"num_decoder_layers": 2}, "holds decoder.block.2.*, for which config.json has no"),
+            ({"num_decoder_layers": 2}, "holds decoder.block.2.*, for which its config has no"),
         ],
     )
     def test_a_config_of_another_model(self, tied_folder, change, line):
@@ -438,7 +432,7 @@ class TestResolve:
         assert hf.resolve(str(tmp_path)) == tmp_path
 
     @pytest.fixture
-    def hub(self, tied_folder, tmp_path, monkeypatch):
+    def snapshot(self, tied_folder, tmp_path, monkeypatch):
         """A cache in the Hub's layout stands for the Hub: what a second run without network sees.
 
         Its snapshot of owner/name holds a tied model.
@@ -450,13 +444,13 @@ class TestResolve:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
         return snapshot
 
-    def test_a_model_of_the_hub(self, hub, tied_folder):
+    def test_a_model_of_the_hub(self, snapshot, tied_folder):
         assert hf.read_config(hf.resolve("owner/name")) == hf.read_config(tied_folder)
 
-    def test_a_model_of_the_hub_without_safetensors(self, hub):
-        (hub / "model.safetensors").unlink()
+    def test_a_model_of_the_hub_without_safetensors(self, snapshot):
+        (snapshot / "model.safetensors").unlink()
         refuses(lambda: hf.resolve("owner/name"), "owner/name: no safetensors .* save_pretrained")
-        assert hf.resolve_tokenizer("owner/name") == hub
+        assert hf.resolve_tokenizer("owner/name") == snapshot
 
     @pytest.mark.parametrize("source", ["/missing/folder", "./missing", "a/b/c"])
     def test_a_missing_folder(self, source):
@@ -468,7 +462,7 @@ class TestResolve:
 
     @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.py", "flax_model.msgpack"])
     def test_pickles_and_code_are_never_fetched(self, name):
-        assert not any(fnmatch.fnmatch(name, pattern) for pattern in hf.MODEL_PATTERNS)
+        assert not any(fnmatch.fnmatch(name, pattern) for pattern in hub.MODEL_PATTERNS)
 
     def test_a_tokenizer_comes_without_weights(self, tmp_path, monkeypatch):
         asked = []
@@ -477,7 +471,7 @@ class TestResolve:
             asked.extend(allow_patterns)
             return tmp_path
 
-        monkeypatch.setattr(hf, "snapshot_download", download)
+        monkeypatch.setattr(hub, "snapshot_download", download)
         assert hf.resolve_tokenizer("owner/name") == tmp_path
         assert "tokenizer.json" in asked
         assert not any("safetensors" in pattern for pattern in asked)

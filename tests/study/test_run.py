@@ -201,4 +201,5 @@ def test_the_terminal_shows_the_comparison_and_where_the_report_is(finished, fol
     run_study(tiny_study(folder / "cache"), folder / "out", console)
     lines = capsys.readouterr().out
     assert "report.html" in lines
+    assert "overlap: 0 questions of test stand in train" in lines
     assert "label first" in lines

@@ -1,4 +1,4 @@
-"""The three orders, and other words between label and rationale."""
+"""The orders, and other words between label and rationale."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from cotjax.targets.segments import Kind
 
 
 @pytest.mark.parametrize(
-    ("name", "segments", "connective", "uses_rationale", "starts_with_label", "ends_with_label"),
+    ("name", "segments", "connective", "has_rationale", "starts_with_label", "ends_with_label"),
     [
         ("label_only", "LABEL", "", False, True, True),
         ("rationale_first", "RATIONALE CONNECTIVE LABEL", "So the answer is", True, False, True),
@@ -15,22 +15,37 @@ from cotjax.targets.segments import Kind
     ],
 )
 def test_what_an_order_says(
-    name, segments, connective, uses_rationale, starts_with_label, ends_with_label
+    name, segments, connective, has_rationale, starts_with_label, ends_with_label
 ):
     order = make_order(name)
+    (reply,) = order.replies
     assert order.name == name
-    assert order.segments == tuple(Kind[segment] for segment in segments.split())
+    assert order.answer is reply
+    assert reply.segments == tuple(Kind[segment] for segment in segments.split())
+    assert reply.ask("who ?") == "who ?"
     assert order.connective == connective
-    assert order.uses_rationale == uses_rationale
-    assert order.starts_with_label == starts_with_label
-    assert order.ends_with_label == ends_with_label
+    assert order.uses_rationale == reply.has_rationale == has_rationale
+    assert reply.starts_with_label == starts_with_label
+    assert reply.ends_with_label == ends_with_label
+
+
+def test_multitask_asks_twice_as_the_authors_code_does():
+    order = make_order("multitask")
+    label, rationale = order.replies
+    assert order.answer is label
+    assert (label.ask("who ?"), rationale.ask("who ?")) == ("predict: who ?", "explain: who ?")
+    assert (label.segments, rationale.segments) == ((Kind.LABEL,), (Kind.RATIONALE,))
+    assert order.uses_rationale
+    assert order.texts == ("", "predict: ", "explain: ")
+    assert (label.has_rationale, rationale.has_rationale) == (False, True)
+    assert (label.ends_with_label, rationale.ends_with_label) == (True, False)
 
 
 @pytest.mark.parametrize("connective", ["", "since"])
 def test_another_connective_leaves_the_order_as_it_is(connective):
     order = make_order("label_first", connective)
     assert order.connective == connective
-    assert order.segments == ORDERS["label_first"].segments
+    assert order.replies == ORDERS["label_first"].replies
     assert ORDERS["label_first"].connective == "because"
 
 

@@ -1,12 +1,16 @@
 """Choices are formatted in one line, and read back from what teachers and students write."""
 
+import collections
+import json
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cotjax.errors import InputError
 from cotjax.tasks import Question, get_task
-from cotjax.tasks.base import LABEL_FORMATS
+from cotjax.tasks.multiple_choice import MultipleChoice
 
 BEAVER = ("british columbia", "body of water", "wooded area", "pay debts", "zoo")
 FISH = ("aquarium", "lake", "sea", "ocean", "pond")
@@ -72,6 +76,40 @@ def test_label_formats(label_format, labels):
         (BEAVER, "Beavers cut trees. The answer is wooded area.", "wooded area"),
         (BEAVER, "the answer is D", "pay debts"),
         (BEAVER, "(f) something else, or (e)", "zoo"),
+        # Bare letters: GPT-4o's own words.
+        (BEAVER, "They need wood.The answer is C", "wooded area"),
+        (BEAVER, "Thus, the correct answer is C: woods.", "wooded area"),
+        (BEAVER, "The answer is C. A and B are too wet.", "wooded area"),
+        (BEAVER, "Therefore, the answer is <C: wooded area>", "wooded area"),
+        (BEAVER, "The answer is therefore C", "wooded area"),
+        (BEAVER, "The most logical answer would be option c.", "wooded area"),
+        (BEAVER, "So the correct answer is **(C) wooded area**.", "wooded area"),
+        (BEAVER, "The answer is a place such as the zoo", "zoo"),
+        (BEAVER, "The answer is a 'wooded area', (c)", "wooded area"),
+        (BEAVER, "The answer is none of the above", None),
+        (BEAVER, "The answer is <answer>", None),
+        (BEAVER, "The answer is NOT D", None),
+        # Other phrases.
+        (BEAVER, "answer: (B) body of water.", "body of water"),
+        (BEAVER, "not (a), (b) or (c) --> (E)", "zoo"),
+        (BEAVER, "not (a) --> zoo, or (b)", "zoo"),
+        (BEAVER, "The answer is (a) --> D", "pay debts"),
+        # Without a phrase, the last sentence or line that says anything.
+        (BEAVER, "(Some say (a).) Others, (b). So it is (c) or (d). Clear?", "wooded area"),
+        (BEAVER, "Not in a zoo\nbut in a wooded area\nat home", "wooded area"),
+        (BEAVER, "Therefore, beavers live in the (C) wooded area.", "wooded area"),
+        # The label first.
+        (BEAVER, "zoo because the answer is not (a)", "zoo"),
+        (BEAVER, "Zoo, because they like it. (a) is far", "zoo"),
+        (BEAVER, "D because (a) is far", "pay debts"),
+        (BEAVER, "(D) at first. In the end it is (a)", "pay debts"),
+        (BEAVER, "(D) at first.\nSo the answer is (a)", "british columbia"),
+        (BEAVER, "A beaver dives. So the answer is (b)", "body of water"),
+        # Numbers, and full stops of their own.
+        (("5", "15", "1.5"), "the answer is 15", "15"),
+        (("5", "15", "1.5"), "the answer is 1.5.", "1.5"),
+        (("5", "15", "1.5"), "the answer is 105", None),
+        (("It rains.", "It snows."), "The answer is it snows", "It snows."),
         # Texts that begin other texts, and a text that is a letter.
         (NESTED, "bank account", "bank account"),
         (NESTED, "bank account.", "bank account"),
@@ -86,13 +124,13 @@ def test_label_formats(label_format, labels):
         (BEAVER, "(f)", None),
     ],
 )
-@pytest.mark.parametrize("label_format", LABEL_FORMATS)
+@pytest.mark.parametrize("label_format", MultipleChoice.label_formats)
 def test_parse(choices, text, answer, label_format):
     task = get_task("commonsense_qa", label_format)
     assert task.parse(text, make_question(choices)) == answer
 
 
-@given(CHOICES, st.data(), st.sampled_from(LABEL_FORMATS))
+@given(CHOICES, st.data(), st.sampled_from(MultipleChoice.label_formats))
 def test_a_formatted_label_is_parsed_as_itself(choices, data, label_format):
     label = data.draw(st.sampled_from(choices))
     task = get_task("commonsense_qa", label_format)
@@ -102,7 +140,7 @@ def test_a_formatted_label_is_parsed_as_itself(choices, data, label_format):
     assert task.is_right(task.parse(formatted, question), question)
 
 
-@given(CHOICES, st.text(max_size=60), st.sampled_from(LABEL_FORMATS))
+@given(CHOICES, st.text(max_size=60), st.sampled_from(MultipleChoice.label_formats))
 def test_any_text_gives_a_choice_or_nothing(choices, text, label_format):
     answer = get_task("commonsense_qa", label_format).parse(text, make_question(choices))
     assert answer is None or answer in choices
@@ -127,3 +165,29 @@ def test_mistakes_are_named():
         make_question(BEAVER, "moon")
     with pytest.raises(InputError, match="'q': one of its choices is empty"):
         make_question(("zoo", " "))
+
+
+# The real files. What the parser finds and the release's pattern ("The answer is D") doesn't was
+# read one by one: they say "the answer is therefore A" or name the choice by its text alone.
+REAL = {"gpt4o_level1": (4_937, 3), "gpt4o_level6": (4_939, 0), "gpt4o_without_gold": (4_651, 38)}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_answers_by_bare_letters(shared, name):
+    """Right and unparsed of 4,955 rationales; the release counts 4,621 right without gold."""
+    folder = shared / "data" / "granularity" / "openbookqa"
+    labels = {
+        row["instruction"]: row["output"].strip()
+        for row in json.loads((folder / "answers.json").read_text(encoding="utf-8"))
+    }
+    task = get_task("openbookqa", "letter")
+    outcomes = collections.Counter()
+    for row in json.loads((folder / f"{name}.json").read_text(encoding="utf-8")):
+        stem, listed = row["instruction"].split("Answer choices:", 1)
+        choices = tuple(re.split(r",? [A-D]: ", listed)[1:])
+        label = choices["ABCD".index(labels[row["instruction"]])]
+        question = Question("q", stem, choices, label, "train")
+        answer = task.parse(row["output"], question)
+        outcomes["right" if task.is_right(answer, question) else answer and "wrong"] += 1
+    assert (outcomes["right"], outcomes[None]) == REAL[name]
+    assert 0 <= outcomes.total() - 4_955 <= 1

@@ -9,7 +9,7 @@ from cotjax import config as configs
 from cotjax.errors import InputError
 from cotjax.records import Manifest, Rationale, Record, write_records
 from cotjax.tasks import Question, get_task
-from cotjax.tasks.sources import hold_out, load_questions, load_records, load_splits, overlap
+from cotjax.tasks.sources import load_questions, load_records, load_splits
 
 TASK = get_task("commonsense_qa", "letter")
 
@@ -17,10 +17,6 @@ TASK = get_task("commonsense_qa", "letter")
 def make_record(number: int) -> Record:
     rationale = Rationale(sample=0, text="it is so", answer="zoo", correct=True)
     return Record(f"q{number}", f"Where is {number}?", ("zoo", "sea"), "zoo", (rationale,))
-
-
-def make_questions(*texts: str) -> list[Question]:
-    return [Question(str(n), text, ("a", "b"), "a", "train") for n, text in enumerate(texts)]
 
 
 @pytest.fixture
@@ -59,8 +55,11 @@ def test_a_procedural_task_gives_the_same_two_things():
             "test",
             "test: holds task 'commonsense_qa', not 'comparison'",
         ),
-        (TASK, "procedural", "train", "commonsense_qa is not procedural; use source 'records:DIR'"),
-        (TASK, "{}", "train", "no source .*; use 'procedural' or 'records:DIR'"),
+        (TASK, "procedural", "train", "commonsense_qa is not procedural; use source records:DIR"),
+        (TASK, "{}", "train", "no source .*; use procedural, records:DIR, hub, .*, file:PATH"),
+        (TASK, "records:", "train", "no source 'records:'"),
+        (TASK, "file:", "train", "no source 'file:'"),
+        (TASK, "hubs:a/b", "train", "no source 'hubs:a/b'"),
     ],
 )
 def test_a_wrong_source_is_named(folder, task, source, split, message):
@@ -73,48 +72,6 @@ def test_questions_need_labels(tmp_path):
     write_records(tmp_path / "train", Manifest("commonsense_qa", "train", "t"), [record])
     with pytest.raises(InputError, match="record 'q0' of split 'train' has no label"):
         load_questions(TASK, f"records:{tmp_path}", "train")
-
-
-def test_hold_out_depends_on_the_question_alone():
-    questions = make_questions(*(f"Question {n}?" for n in range(2_000)))
-    train, validation = hold_out(TASK, questions, 0.1)
-    assert len(train) + len(validation) == 2_000
-    assert 160 <= len(validation) <= 240  # three standard deviations around 200
-    again = hold_out(TASK, questions[500:], 0.1)[1]
-    assert again == [question for question in validation if int(question.id) >= 500]
-    larger = hold_out(TASK, questions, 0.2)[1]
-    assert {question.id for question in validation} < {question.id for question in larger}
-    salted = hold_out(TASK, questions, 0.1, salt="another")[1]
-    assert {question.id for question in salted} != {question.id for question in validation}
-    # Golden: another hash would move questions between training and validation.
-    assert [question.id for question in validation[:5]] == ["1", "13", "38", "44", "45"]
-
-
-def test_hold_out_keeps_repeated_questions_together():
-    questions = make_questions(*(f"Question {n}?" for n in range(100)))
-    repeated = make_questions(*(f" question  {n}?" for n in range(100)))
-    train, validation = hold_out(TASK, questions + repeated, 0.3)
-    assert not {q.id for q in train} & {q.id for q in validation}
-
-
-def test_hold_out_of_nothing_and_mistakes():
-    questions = make_questions("one", "two")
-    assert hold_out(TASK, questions, 0.0) == (questions, [])
-    with pytest.raises(InputError, match=r"validation_fraction must be in \[0, 1\), not 1.0"):
-        hold_out(TASK, questions, 1.0)
-    with pytest.raises(InputError, match="of 2 questions leaves 2 to train on and 0 to validate"):
-        hold_out(TASK, questions, 1e-9)
-
-
-def test_overlap_counts_same_questions_with_same_choices():
-    question = make_questions("Where to?")[0]
-    reordered = dataclasses.replace(question, text=" where TO?", choices=("B", "a"))
-    other = dataclasses.replace(question, choices=("a", "c"))
-    assert overlap({"train": [question], "validation": [other], "test": [reordered, other]}) == {
-        ("train", "validation"): 0,
-        ("train", "test"): 1,
-        ("validation", "test"): 1,
-    }
 
 
 def test_a_damaged_test_split_is_told_and_not_left_out(repository, tmp_path):
@@ -143,4 +100,26 @@ def test_a_damaged_test_split_is_told_and_not_left_out(repository, tmp_path):
     assert "test" not in load_splits(task, config)
     config.evaluation.splits = ("validation", "test")
     with pytest.raises(InputError, match="has no records of split 'test'"):
+        load_splits(task, config)
+
+
+def test_rows_without_a_label_are_counted(repository, tmp_path):
+    """A published data set may have some; its records keep them, its questions don't."""
+    rows = [f'{{"question": "{n} + 1?", "label": {n + 1}}}\n' for n in range(20)]
+    unlabelled = '{"question": "What then?", "label": null}\n'
+    (tmp_path / "train.jsonl").write_text("".join(rows) + 3 * unlabelled)
+    (tmp_path / "test.jsonl").write_text(rows[0] + unlabelled)
+    task = get_task("gsm8k", "number")
+    assert len(load_records(task, f"file:{tmp_path}", "train")) == 23
+    words = {"name": "gsm8k", "label_format": "number", "source": f"file:{tmp_path}"}
+    words |= {"validation_split": "", "validation_fraction": 0.3}
+    config = configs.load(
+        repository / "configs" / "default.py",
+        [f"--config.task.{name}={word}" for name, word in words.items()],
+    )
+    splits = load_splits(task, config)
+    assert len(splits["train"]) + len(splits["validation"]) == 20
+    assert splits.unlabelled == {"train": 3, "test": 1}
+    (tmp_path / "test.jsonl").write_text(unlabelled)
+    with pytest.raises(InputError, match="none of the 1 rows of split 'test' of gsm8k has a label"):
         load_splits(task, config)

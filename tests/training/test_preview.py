@@ -30,13 +30,31 @@ def test_targets_are_those_of_the_records_in_the_order_of_the_steps(load):
     assert len({target.id for target in shown}) == 40
     for target in shown:
         record = records[target.id]
-        assert target.input == f"{record.question}</s>"
-        assert target.segments == (
+        (reply,) = target.replies
+        assert reply.input == f"{record.question}</s>"
+        assert reply.segments == (
             (Kind.LABEL, record.label),
             (Kind.CONNECTIVE, "because"),
             (Kind.RATIONALE, record.rationales[0].text),
             (Kind.EOS, "</s>"),
         )
+
+
+def test_both_tasks_are_shown_the_label_first(load):
+    experiment = prepare(load(**{"data.order": "multitask"}), row_multiple=1)
+    records = {r.id: r for r in experiment.task.oracle_records("train")}
+    for target in shown_targets(experiment, last_step=2):
+        record = records[target.id]
+        assert [(reply.input, reply.segments) for reply in target.replies] == [
+            (
+                f"predict: {record.question}</s>",
+                ((Kind.LABEL, record.label), (Kind.EOS, "</s>")),
+            ),
+            (
+                f"explain: {record.question}</s>",
+                ((Kind.RATIONALE, record.rationales[0].text), (Kind.EOS, "</s>")),
+            ),
+        ]
 
 
 def test_perturbed_words_and_counts_are_shown(load):
@@ -50,6 +68,7 @@ def test_perturbed_words_and_counts_are_shown(load):
     shown = console.export_text(clear=False)
     assert shown.count("rationale   ") == 2
     assert "<unk>" in shown
+    assert "overlap: 0 questions of test stand in train" in shown
     (counts,) = [line for line in shown.splitlines() if "│ rationales" in line]
     cells = [cell.strip() for cell in counts.split("│")[1:-1]]
     assert cells[0] == "rationales"

@@ -1,0 +1,66 @@
+"""Which targets an epoch holds, and in which order: pure functions of (seed, epoch)."""
+
+import numpy as np
+
+from cotjax.targets.perturb import mix, streams
+
+
+def draw_one(
+    question: np.ndarray, samples: np.ndarray, id_hashes: np.ndarray, seed: int, epoch: int
+) -> np.ndarray:
+    """One target of each question, another one in the next epoch.
+
+    A question's targets are shuffled, gone through one an epoch, and shuffled anew: of n, each
+    comes once in every n epochs. A draw depends on seed, epoch and the question's own targets.
+
+    Args:
+      question: int [targets], the question of each, rising from 0.
+      samples: int [targets], number of each target's rationale among its question's.
+      id_hashes: uint64 [questions], of the questions' ids.
+      seed, epoch: Key of the draw.
+
+    Returns:
+      int64 [questions]
+    """
+    count = np.bincount(question)
+    shuffles_before = (epoch // count).astype(np.uint32)
+    keys = streams(seed, id_hashes[question], samples, 0, "one_per_epoch")
+    keys = mix(keys ^ mix(shuffles_before)[question])
+    shuffled = np.lexsort((keys, question))
+    return shuffled[np.cumsum(count) - count + epoch % count]
+
+
+def epoch_order(
+    per_question: np.ndarray, together: int, batch_size: int, seed: int, epoch: int
+) -> np.ndarray:
+    """The order of an epoch's targets: every target once.
+
+    With one target a question it is `Generator(Philox(key=[seed, epoch])).permutation(n)`. A
+    question with more is visited in rounds, `together` of its targets a round, so that the
+    others come in other steps.
+
+    Args:
+      per_question: int [questions], targets of each, numbered one question after the other.
+      together: Targets of a question that stand together.
+      batch_size: Targets a step.
+      seed, epoch: Key of the draw.
+
+    Returns:
+      int64 [targets]
+    """
+    generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+    first = np.cumsum(per_question) - per_question
+    order: list[np.ndarray] = []
+    visited = np.array([], np.int64)  # the question of each target so far
+    for begin in range(0, int(per_question.max()), together):
+        asked = np.flatnonzero(per_question > begin)
+        asked = asked[generator.permutation(len(asked))]
+        # What the last round left of an unfilled step must not meet its own questions there.
+        unfilled = visited[len(visited) - len(visited) % batch_size :]
+        seen = np.isin(asked, unfilled)
+        asked = np.concatenate([asked[~seen], asked[seen]])
+        count = np.minimum(per_question[asked] - begin, together)
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        order.append(np.repeat(first[asked] + begin, count) + within)
+        visited = np.concatenate([visited, np.repeat(asked, count)])
+    return np.concatenate(order)

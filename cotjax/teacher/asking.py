@@ -1,0 +1,69 @@
+"""What a teacher's config names: its prompts, how it is sampled, and the manifest that says so."""
+
+import dataclasses
+from typing import Any
+
+from ml_collections.config_dict import ConfigDict
+
+from cotjax.config import flatten
+from cotjax.decoding.limits import Limits
+from cotjax.decoding.sampling import METHODS, Method, get_method
+from cotjax.json_files import to_json
+from cotjax.records import Manifest
+from cotjax.tasks import Task
+from cotjax.teacher.prompt_tokens import PromptSet, make_prompts
+from cotjax.teacher.prompts import Prompter, make_prompter
+from cotjax.teacher.questions import NO_TASK, Questions
+from cotjax.teacher.template import load_template
+
+# Where and how fast a job runs, which does not change what it writes.
+FREE_FIELDS = (
+    "mesh.data",
+    "mesh.fsdp",
+    "mesh.tensor",
+    "sampling.slots",
+    "sampling.steps",
+)
+
+
+def prompter_of(config: ConfigDict, tokenizer: Any, task: Task | None) -> Prompter:
+    """How a config puts questions."""
+    names = config.prompt
+    template = load_template(names.template, names.level, names.shots)
+    return make_prompter(template, tokenizer, names.chat, names.exemplars, task, config.seed)
+
+
+def prompts_of(
+    config: ConfigDict, prompter: Prompter, questions: Questions, context: int | None
+) -> PromptSet:
+    """The prompts of all questions; those that leave no room for a sample are refused by id."""
+    room = None if context is None else context - config.sampling.max_tokens
+    contrast = method_of(config).contexts > 1
+    return make_prompts(prompter, questions.records, room, contrast)
+
+
+def method_of(config: ConfigDict) -> Method:
+    """How tokens are chosen."""
+    sampling = config.sampling
+    fields = dataclasses.fields(METHODS[sampling.method])
+    return get_method(sampling.method, **{field.name: sampling[field.name] for field in fields})
+
+
+def limits_of(config: ConfigDict) -> Limits:
+    """What may not be chosen."""
+    fields = dataclasses.fields(Limits)
+    return Limits(**{field.name: config.sampling[field.name] for field in fields})
+
+
+def manifest_of(config: ConfigDict, prompter: Prompter, questions: Questions) -> Manifest:
+    """What tells a job from another."""
+    fields = {k: v for k, v in flatten(config).items() if k not in FREE_FIELDS and v is not None}
+    return Manifest(
+        task=questions.task.name if questions.task else NO_TASK,
+        split=questions.split,
+        teacher=config.teacher.model,
+        prompt=config.prompt.template,
+        prompt_sha256=prompter.sha256,
+        sampling=to_json(fields),
+        seed=config.seed,
+    )

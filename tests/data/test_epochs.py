@@ -1,0 +1,83 @@
+"""The data order, and which of a question's rationales an epoch draws."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cotjax.data.epochs import draw_one, epoch_order
+from cotjax.targets.perturb import stable_hash
+
+PER_QUESTION = st.lists(st.integers(1, 5), min_size=1, max_size=40)
+
+
+def test_the_order_of_an_epoch_is_pinned():
+    """A change here would change every published run."""
+    order = epoch_order(np.ones(8, int), 1, 4, seed=3, epoch=2)
+    reference = np.random.Generator(np.random.Philox(key=[3, 2])).permutation(8)
+    np.testing.assert_array_equal(order, reference)
+    np.testing.assert_array_equal(order, [7, 6, 4, 5, 1, 0, 3, 2])
+
+
+@given(PER_QUESTION, st.integers(1, 4), st.integers(1, 16), st.integers(0, 3), st.integers(0, 3))
+def test_every_target_stands_in_an_epoch_once(per_question, together, batch_size, seed, epoch):
+    order = epoch_order(np.array(per_question), together, batch_size, seed, epoch)
+    assert sorted(order) == list(range(sum(per_question)))
+
+
+@given(st.integers(10, 40), st.integers(2, 4), st.integers(2, 5))
+def test_targets_of_a_question_come_in_other_steps(questions, samples, batch_size):
+    order = epoch_order(np.full(questions, samples), 1, batch_size, seed=0, epoch=0)
+    for start in range(0, len(order), batch_size):
+        asked = order[start : start + batch_size] // samples
+        assert len(set(asked)) == len(asked)
+
+
+def test_targets_of_a_question_stand_together_when_asked():
+    order = epoch_order(np.full(10, 3), 3, 6, seed=0, epoch=0)
+    for start in range(0, 30, 3):
+        assert len(set(order[start : start + 3] // 3)) == 1
+
+
+def drawn(per_question, seed, epoch, ids=None):
+    """One target of each question, by its number among the question's own."""
+    count = np.array(per_question)
+    ids = [str(question) for question in range(len(count))] if ids is None else ids
+    targets = draw_one(
+        np.repeat(np.arange(len(count)), count),
+        np.concatenate([np.arange(n) for n in count]),
+        np.array([stable_hash(name) for name in ids], np.uint64),
+        seed,
+        epoch,
+    )
+    return targets - (np.cumsum(count) - count)
+
+
+@given(PER_QUESTION, st.integers(0, 3), st.integers(0, 20))
+def test_every_rationale_is_drawn_once_before_any_is_drawn_again(per_question, seed, shuffle):
+    count = np.array(per_question)
+    for question, number in enumerate(per_question):
+        epochs = range(shuffle * number, (shuffle + 1) * number)
+        of_question = [int(drawn(count, seed, epoch)[question]) for epoch in epochs]
+        assert sorted(of_question) == list(range(number))
+
+
+@given(PER_QUESTION, st.integers(0, 3), st.integers(0, 20), st.data())
+def test_a_draw_depends_on_its_own_question_alone(per_question, seed, epoch, data):
+    whole = drawn(per_question, seed, epoch)
+    some = data.draw(st.lists(st.sampled_from(range(len(per_question))), min_size=1, unique=True))
+    alone = drawn([per_question[q] for q in some], seed, epoch, ids=[str(q) for q in some])
+    np.testing.assert_array_equal(alone, whole[some])
+
+
+def test_draws_are_pinned_and_shuffled_anew():
+    """A change here would change every published run."""
+    epochs = np.array([drawn([1, 3, 4], seed=7, epoch=epoch) for epoch in range(8)])
+    assert epochs[:, 0].tolist() == [0] * 8
+    assert epochs[:, 1].tolist() == [2, 0, 1, 1, 2, 0, 0, 1]
+    assert epochs[:, 2].tolist() == [3, 0, 2, 1, 1, 0, 2, 3]
+
+
+def test_draws_are_even():
+    """Of 4,000 questions with four rationales each about a quarter draws any of them."""
+    counts = np.bincount(drawn([4] * 4000, seed=0, epoch=5))
+    assert (abs(counts - 1000) < 5 * (4000 * 0.25 * 0.75) ** 0.5).all()

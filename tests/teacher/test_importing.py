@@ -1,0 +1,62 @@
+"""What all importers share: the script, the output folder, and quick imports."""
+
+import subprocess
+import sys
+
+import pytest
+
+from cotjax.errors import InputError
+from tests.teacher.imports import run_import, write_json
+
+ROWS = [{"input": "Last letters?", "answer": "yo", "chain": "y, o. The answer is yo."}]
+
+
+def import_rows(folder, rows, **changes):
+    source = write_json(folder / "rows.json", rows)
+    arguments = {"format": "multi_sample", "task": "last_letter", "source": source} | changes
+    return run_import(**arguments, output=folder / "records")
+
+
+def test_importing_twice_is_importing_once(tmp_path):
+    import_rows(tmp_path, ROWS)
+    import_rows(tmp_path, ROWS)
+    with pytest.raises(InputError, match="holds something else; remove it or choose another"):
+        import_rows(tmp_path, [ROWS[0] | {"chain": "o, y. The answer is oy."}])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "dsss"}, r"no --format=dsss; known: completions, cos_e, dss, instruction, "),
+        ({"task": "last_leter"}, r"no task 'last_leter'; did you mean 'last_letter'\?"),
+    ],
+)
+def test_wrong_flags_are_named(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        import_rows(tmp_path, ROWS, **changes)
+
+
+def test_the_script_prints_counts_or_one_line(tmp_path, repository):
+    source = write_json(tmp_path / "rows.json", ROWS)
+
+    def run(source):
+        script = repository / "scripts" / "import_rationales.py"
+        flags = {"format": "multi_sample", "task": "last_letter", "split": "train"}
+        words = [f"--{name}={value}" for name, value in flags.items()]
+        command = [sys.executable, script, *words, f"--input={source}"]
+        command.append(f"--output={tmp_path / 'records'}")
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    good, bad = run(source), run(tmp_path / "none.json")
+    assert good.returncode == 0, good.stderr
+    assert "rationales" in good.stdout
+    assert (bad.returncode, bad.stdout, bad.stderr.count("\n")) == (2, "", 1)
+    assert "none.json: no such file or folder" in bad.stderr
+
+
+def test_importing_needs_neither_jax_nor_tensorflow():
+    code = (
+        "import sys, cotjax.teacher.importers, cotjax.tasks.sources;"
+        "sys.exit(len({'jax', 'tensorflow', 'torch', 'datasets'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
