@@ -3,7 +3,7 @@ r"""AQuA-RAT from the Hub, rationale first, with the rationales that it was publ
     python scripts/train.py --config=configs/aqua.py --workdir=runs/aqua
 
 97,467 questions, of which the papers take a few thousand; 254 for validation and 254 to test on.
-Five choices: guessing gets 20 %. Ho et al. 2023 report 25 to 30 % for T5 students of any size,
+Five choices: guessing gets 20 %. Ho et al. 2023 report 24 to 30 % for T5 students of any size,
 which is hardly more. A teacher's rationales instead of the published ones are
 --config.data.rationales=teacher --config.data.records=records/aqua/train
 """

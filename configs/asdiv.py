@@ -7,8 +7,8 @@ Questions come from the Hub, rationales from a file of completions, by id or que
     python scripts/train.py --config=configs/asdiv.py --workdir=runs/asdiv
 
 ASDiv has one split of 2,305 problems, which the Hub calls validation: a tenth of it is held out,
-and there is no test split to report on. Labels may also be equations:
---config.task.label_format=equation.
+and there is no test split to report on. Labels may also be equations, where a problem has one:
+--config.task.label_format=equation. Problems without a number for an answer are left out.
 """
 
 from configs.recipes import fine_tune_cot

@@ -1,8 +1,9 @@
 """What every script shares: flags in, one call, an exit code out."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
@@ -37,7 +38,8 @@ def run(
         )
         required = ["config", *required]
     if (HELP | {"-h"}) & set(sys.argv[1:]):
-        _print_help()
+        with _readers_may_leave():
+            _print_help()
         sys.exit(0)
     overrides = [word for word in sys.argv[1:] if takes_config and word.startswith("--config.")]
     argv = [word for word in sys.argv if word not in overrides]
@@ -51,21 +53,30 @@ def run(
 def _guarded(main: Callable[..., None], takes_config: str | None, overrides: list[str]) -> None:
     _quieten_libraries()
     try:
-        if takes_config is None:
-            main()
-        else:
-            from cotjax import config  # imported here: a script without one starts faster
+        with _readers_may_leave():
+            if takes_config is None:
+                main()
+            else:
+                from cotjax import config  # imported here: a script without one starts faster
 
-            main(config.load(flags.FLAGS.config, overrides, config.SCHEMAS[takes_config]))
+                main(config.load(flags.FLAGS.config, overrides, config.SCHEMAS[takes_config]))
     except InputError as error:
         fail(str(error))
-    except BrokenPipeError:  # the reader of our output (`| head`) went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:  # a folder that can't be written, a full disk
         fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _readers_may_leave() -> Iterator[None]:
+    """Ends what is being said, without a word, where its reader (`| head`) went away."""
+    try:
+        yield
+        sys.stdout.flush()  # or a pipe would break at exit, when nobody catches it
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _quieten_libraries() -> None:
@@ -75,6 +86,7 @@ def _quieten_libraries() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow says so when this is on, and computes nothing.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # two lines for each of five tries
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that torch isn't there
 
 

@@ -179,9 +179,7 @@ def _mistake_in(file: Path, error: BaseException) -> str:
     return f"{where}: {type(chain[-1]).__name__}: {chain[-1]}"
 
 
-def _override(
-    path: str | os.PathLike, config: ConfigDict, word: str, schema: Schema
-) -> ConfigDict:
+def _override(path: str | os.PathLike, config: ConfigDict, word: str, schema: Schema) -> ConfigDict:
     name, equals, text = word.removeprefix("--config.").partition("=")
     fields = flatten(config)
     if name not in fields:

@@ -8,26 +8,29 @@ from typing import Any
 from cotjax.errors import InputError
 from cotjax.models.t5_config import PRESETS
 
+LETTERED = ("letter", "text", "letter_text")
+ARITHMETIC = ("number", "equation")
+LABEL_FORMATS = {  # of every task: what its class has, known here without JAX
+    "anli": ("text",),
+    "aqua": LETTERED,
+    "arc": LETTERED,
+    "asdiv": ARITHMETIC,
+    "coin_flip": ("text",),
+    "commonsense_qa": LETTERED,
+    "comparison": ("text",),
+    "date_understanding": LETTERED,
+    "esnli": ("text",),
+    "gsm8k": ARITHMETIC,
+    "last_letter": ("text",),
+    "openbookqa": LETTERED,
+    "quarel": LETTERED,
+    "shuffled_objects": LETTERED,
+    "strategyqa": ("text",),
+    "svamp": ARITHMETIC,
+}
 CHOICES = {
-    "task.name": (
-        "anli",
-        "aqua",
-        "arc",
-        "asdiv",
-        "coin_flip",
-        "commonsense_qa",
-        "comparison",
-        "date_understanding",
-        "esnli",
-        "gsm8k",
-        "last_letter",
-        "openbookqa",
-        "quarel",
-        "shuffled_objects",
-        "strategyqa",
-        "svamp",
-    ),
-    "task.label_format": ("letter", "text", "letter_text", "number", "equation"),
+    "task.name": tuple(LABEL_FORMATS),
+    "task.label_format": (*LETTERED, *ARITHMETIC),
     "data.rationales": ("teacher", "human"),
     "data.label_source": ("gold", "teacher"),
     "data.order": ("label_only", "rationale_first", "label_first", "multitask"),
@@ -187,7 +190,13 @@ def _number(text: str) -> str | int | float:
 
 
 def _check_task(flat: Mapping[str, Any]) -> None:
-    """Which questions train, choose the best and test must not be the same."""
+    """A task has its own label formats; what trains, chooses the best and tests must differ."""
+    name, label_format = flat["task.name"], flat["task.label_format"]
+    if label_format not in LABEL_FORMATS[name]:
+        known = " or ".join(LABEL_FORMATS[name])
+        raise InputError(
+            f"config.task.label_format={label_format!r}: task {name} has none such; use {known}"
+        )
     train, validation, test = (flat[f"task.{split}_split"] for split in SPLITS)
     if validation == test:
         raise InputError("config.task.validation_split is the test split: the best may not see it")

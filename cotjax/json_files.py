@@ -1,5 +1,6 @@
 """JSON from people's disks: read strictly, and blamed by file, line and field when it is wrong."""
 
+import codecs
 import dataclasses
 import difflib
 import functools
@@ -87,7 +88,7 @@ def to_json(value: Any) -> Any:
 
 def _read(path: Path) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)  # some editors write it
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -110,7 +111,7 @@ def _parse(text: str, path: Path, first_line: int) -> Any:
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise InputError(f"{path}:{line}: not JSON ({error.msg}); is it cut short?") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: a hundred thousand brackets
         raise InputError(f"{path}:{first_line}: not valid JSON ({error})") from error
     return value
 

@@ -93,6 +93,9 @@ class Record:
     def __post_init__(self):
         if self.choices and self.label is not None and self.label not in self.choices:
             raise InputError(f"label {self.label!r} is not among the choices {list(self.choices)}")
+        for name, text in (self.human or {}).items():
+            if not text.strip():
+                raise InputError(f"human.{name} is empty; leave out what nobody explained")
         samples = [rationale.sample for rationale in self.rationales]
         if len(set(samples)) != len(samples):
             raise InputError(f"rationales must differ in sample, not {samples}")

@@ -25,6 +25,8 @@ EXPORT = flags.DEFINE_string("export_requests", None, "file of batch requests to
 
 def main(config) -> None:
     """Samples, or shows or exports what would be asked."""
+    if sum(map(bool, (OUTPUT.value, PRINT.value, EXPORT.value))) != 1:
+        cli.fail("give one of --output=DIR, --print_prompt and --export_requests=FILE")
     from cotjax.teacher import job
 
     questions = job.load_questions(config, Path(QUESTIONS.value) if QUESTIONS.value else None)
@@ -32,10 +34,8 @@ def main(config) -> None:
         job.print_prompt(config, questions)
     elif EXPORT.value:
         job.export(config, questions, Path(EXPORT.value))
-    elif OUTPUT.value:
-        job.run(config, questions, Path(OUTPUT.value))
     else:
-        cli.fail("give --output=DIR, --print_prompt or --export_requests=FILE")
+        job.run(config, questions, Path(OUTPUT.value))
 
 
 if __name__ == "__main__":

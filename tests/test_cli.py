@@ -69,6 +69,19 @@ def test_a_reader_that_goes_away_is_no_mistake(run):
     assert run("raise BrokenPipeError").returncode == 0
 
 
+def test_help_to_a_reader_that_goes_away_says_nothing(tmp_path):
+    file = tmp_path / "script.py"
+    file.write_text(SCRIPT.format(body="pass").replace("one thing", "one thing" * 99_999), "utf-8")
+    with subprocess.Popen(
+        [sys.executable, str(file), "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=REPOSITORY,
+    ) as script:
+        script.stdout.close()
+        assert (script.stderr.read(), script.wait()) == (b"", 0)
+
+
 def test_libraries_are_quiet(run):
     done = run("import transformers")
     assert (done.returncode, done.stderr) == (0, "")

@@ -52,6 +52,7 @@ def test_overrides_of_every_type(default):
         ("--config.evaluation.max_questions=0", "must be 1 or more"),
         ("--config.model.preset=t5-smal", "did you mean 't5-small'"),
         ("--config.task.name=comparsion", "did you mean 'comparison'"),
+        ("--config.task.label_format=number", "task comparison has none such; use text"),
         ("--config.seed=4294967296", "must be at most 4294967295"),
         ("--config.seed=-1", "must not be negative"),
         ("--config.optimizer.learning_rate=nan", "must be a finite number"),

@@ -93,6 +93,11 @@ def test_lines_end_at_newlines_only(tmp_path):
     assert list(read_json_lines(path)) == [(f"{path}:1", {"a": "x\u2028y"}), (f"{path}:3", [1])]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n', encoding="utf-8-sig")
+    assert [value for _, value in read_json_lines(tmp_path / "a.jsonl")] == [{"a": 1}]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -100,6 +105,7 @@ def test_lines_end_at_newlines_only(tmp_path):
         (b'{"a": 1}\n{"a": \n', ":2: not JSON (Expecting value); is it cut short?"),
         (b'{"a": NaN}\n', ":1: not valid JSON (NaN is not a JSON number)"),
         (b'"\\ud83d"\n', ":1: not valid JSON ("),
+        (b"[" * 100_000, ":1: not valid JSON (maximum recursion depth exceeded"),
     ],
 )
 def test_bad_lines_are_named(tmp_path, content, message):

@@ -60,7 +60,7 @@ def record_lists(draw) -> list[Record]:
         choices = tuple(draw(st.lists(TEXT, max_size=4)))
         label = draw(st.none() | (st.sampled_from(choices) if choices else TEXT))
         samples = tuple(draw(rationales(sample)) for sample in range(draw(st.integers(0, 3))))
-        human = draw(st.none() | st.dictionaries(TEXT, TEXT, max_size=2))
+        human = draw(st.none() | st.dictionaries(TEXT, TEXT.filter(str.strip), max_size=2))
         records.append(Record(identifier, draw(TEXT), choices, label, samples, human, draw(TAGS)))
     return records
 
@@ -256,6 +256,7 @@ SAMPLE = {"sample": 0, "text": "one two", "answer": None, "correct": None}
         ({"id": "a"}, r":2: id 'a' is already at .*:1"),
         ({"choices": "xy"}, r':2: choices must be a list, not "xy"'),
         ({"rationales": [SAMPLE | {"text": " "}]}, r":2: rationales\[0\].text is empty"),
+        ({"human": {"solution": " "}}, r":2: human.solution is empty; leave out what nobody"),
         (
             {"rationales": [SAMPLE | {"txt": "r"}]},
             r":2: rationales\[0\].txt is not a known field; did you mean 'text'\?",

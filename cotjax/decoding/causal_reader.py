@@ -2,7 +2,8 @@
 
 A few-shot prefix is run once for a whole job and kept once. A prompt (what follows the prefix) is
 run once for all of its samples, which read the same keys and values. Only the tokens that a sample
-writes are its own. A query attends to the parts as to one text.
+writes are its own. Keys and values are read where they lie, and queries go there, which are few:
+those of all rows to the prefix, and those of a prompt's samples to the prompt.
 """
 
 import dataclasses
@@ -11,23 +12,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from cotjax.decoding.engine import Sizes
+from cotjax.decoding.parts import Found, KeyValue, join, look
 from cotjax.mesh import LogicalAxes
 from cotjax.models import causal
-from cotjax.models.attention import MASKED_SCORE
 from cotjax.models.causal_config import CausalConfig
-
-NOWHERE = 2**30  # the position of a key that comes after every query
-
-
-class KeyValue(NamedTuple):
-    """Keys and values of one layer, [..., key-value heads, length, head_dim]."""
-
-    key: Array
-    value: Array
 
 
 class CausalCache(NamedTuple):
@@ -37,13 +28,17 @@ class CausalCache(NamedTuple):
       prefix: [heads, prefix, head_dim], the same for every prompt.
       prompts: [entries, heads, question, head_dim]
       lengths: int32 [entries], tokens of each prompt.
-      own: [rows, heads, tokens, head_dim]
+      seats: int32 [entries, samples], the rows that go on with each prompt, then any rows.
+      own: [rows, heads, tokens, head_dim], rings: all rows write at the same place.
+      clock: int32, how often they did.
     """
 
     prefix: Any
     prompts: Any
     lengths: Array
+    seats: Array
     own: Any
+    clock: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +56,7 @@ class CausalReader:
             (r"^cache/prompts", (*stack, None, "heads", None, None)),
             (r"^cache/own", (*stack, "batch", "heads", None, None)),
             (r"^cache/lengths", (None,)),
+            (r"^cache/seats", (None, None)),
         )
 
     def empty(self, sizes: Sizes) -> CausalCache:
@@ -77,20 +73,23 @@ class CausalReader:
             prefix=self._layered(lambda: zeros(sizes.prefix)),
             prompts=self._layered(lambda: zeros(sizes.entries, sizes.question)),
             lengths=jnp.zeros(sizes.entries, jnp.int32),
+            seats=jnp.zeros((sizes.entries, sizes.seats), jnp.int32),
             own=self._layered(lambda: zeros(sizes.rows, sizes.tokens)),
+            clock=jnp.int32(0),
         )
 
     def read_prefix(self, params: dict, cache: CausalCache, tokens: Array) -> CausalCache:
         """Runs the prefix that all prompts share, int32 [prefix]."""
-        positions = jnp.arange(len(tokens))[None]
+        positions = jnp.arange(len(tokens))
+        distances = positions[:, None] - positions
 
         def attend(query, key, value, window, _):
-            new = _heads_first(key, value)
-            found = _attend(self.config, query, [(new, positions)], positions, window)
-            return found, jax.tree.map(lambda x: x[0], new)
+            new, grouped = _heads_first(key, value), self._grouped(query)
+            found = look(self.config, grouped, new, _seen(distances, window))
+            return _ungrouped([found], query), jax.tree.map(lambda x: x[0], new)
 
         x = causal.embed(self.config, params, tokens[None])
-        _, prefix = causal.decoder_layers(self.config, params, x, positions, attend)
+        _, prefix = causal.decoder_layers(self.config, params, x, positions[None], attend)
         return cache._replace(prefix=prefix)
 
     def read_prompts(
@@ -105,13 +104,17 @@ class CausalReader:
           lengths: int32 [prompts]
           at: int32 [prompts], the entries to fill.
         """
-        prefix_length = _length(cache.prefix)
-        positions = prefix_length + jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
+        places = jnp.arange(tokens.shape[1])
+        distances = places[:, None] - places
+        positions = jnp.broadcast_to(_length(cache.prefix) + places, tokens.shape)
 
         def attend(query, key, value, window, prefix):
-            new = _heads_first(key, value)
-            parts = [(prefix, jnp.arange(prefix_length)), (new, positions)]
-            return _attend(self.config, query, parts, positions, window), new
+            new, grouped = _heads_first(key, value), self._grouped(query)
+            found = [
+                self._look_at_prefix(grouped, prefix, positions, window),
+                look(self.config, grouped, new, _seen(distances, window)),
+            ]
+            return _ungrouped(found, query), new
 
         x = causal.embed(self.config, params, tokens)
         _, new = causal.decoder_layers(self.config, params, x, positions, attend, cache.prefix)
@@ -128,31 +131,49 @@ class CausalReader:
           cache: Takes the token.
           token: int32 [rows]
           fed: int32 [rows], how many own tokens the row has already.
-          entry: int32 [rows], the prompt that the row goes on with.
+          entry: int32 [rows], the prompt that the row goes on with; `NO_ENTRY` if none.
         """
-        prefix_length, length = _length(cache.prefix), cache.lengths[entry]
-        start = prefix_length + length  # [rows], position of the first own token
-        position = (start + fed)[:, None]
-        places = [
-            jnp.arange(prefix_length),
-            _places(prefix_length, _length(cache.prompts), length),
-            _places(start, _length(cache.own), fed),
-            position,
-        ]
+        behind = cache.lengths[entry] + fed  # [rows], tokens of the row behind the prefix
+        positions = (_length(cache.prefix) + behind)[:, None]
+        seats, seat = _take_seats(cache.seats.shape, entry)
+        prompt_distances = _prompt_distances(cache, behind[seats])
+        own_distances = _ring_distances(cache, fed)
 
         def attend(query, key, value, window, parts):
             prefix, prompts, own = parts
-            new = _heads_first(key, value)
-            prompt = jax.tree.map(lambda x: x[entry], prompts)
-            keys = list(zip((prefix, prompt, own, new), places, strict=True))
-            return _attend(self.config, query, keys, position, window), new
+            new, grouped = _heads_first(key, value), self._grouped(query)
+            written = _put_token(own, new, cache.clock)
+            # [entries, heads, samples, group, head_dim]
+            seated = jnp.swapaxes(grouped[seats, :, 0], 1, 2)
+            in_prompts = look(self.config, seated, prompts, _seen(prompt_distances, window))
+            found = [
+                self._look_at_prefix(grouped, prefix, positions, window),
+                jax.tree.map(lambda x: x[entry, :, seat][:, :, None], in_prompts),
+                look(self.config, grouped, written, _seen(own_distances, window)),
+            ]
+            return _ungrouped(found, query), written
 
         x = causal.embed(self.config, params, token[:, None])
         parts = (cache.prefix, cache.prompts, cache.own)
         parts = parts if self.config.scan_layers else list(zip(*parts, strict=True))
-        x, new = causal.decoder_layers(self.config, params, x, position, attend, parts)
-        own = jax.tree.map(lambda old, x: _put_token(old, x, fed), cache.own, new)
-        return causal.head(self.config, params, x)[:, 0], cache._replace(own=own)
+        x, own = causal.decoder_layers(self.config, params, x, positions, attend, parts)
+        logits = causal.head(self.config, params, x)[:, 0]
+        return logits, cache._replace(own=own, seats=seats, clock=cache.clock + 1)
+
+    def _look_at_prefix(
+        self, query: Array, prefix: KeyValue, positions: Array, window: Array
+    ) -> Found:
+        """What queries [batch, heads, queries, group, head_dim] at `positions` find in the prefix."""
+        by_head = jnp.swapaxes(query, 0, 1)  # one matrix a head of all rows
+        whole = by_head.reshape(len(by_head), -1, *by_head.shape[3:])
+        distances = positions.reshape(-1, 1) - jnp.arange(_length(prefix))
+        found = look(self.config, whole, prefix, _seen(distances, window))
+        return jax.tree.map(lambda x: jnp.swapaxes(x.reshape(*by_head.shape[:-1], -1), 0, 1), found)
+
+    def _grouped(self, query: Array) -> Array:
+        """[batch, queries, query heads, width] -> [batch, key-value heads, queries, group, width]."""
+        heads = self.config.num_key_value_heads
+        return jnp.swapaxes(query.reshape(*query.shape[:2], heads, -1, query.shape[-1]), 1, 2)
 
     def _layered(self, make: Callable[[], KeyValue]) -> Any:
         """One cache a layer, stacked where the parameters are."""
@@ -162,47 +183,9 @@ class CausalReader:
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *layers)
 
 
-def _attend(
-    config: CausalConfig,
-    query: Array,
-    parts: list[tuple[KeyValue, Array]],
-    positions: Array,
-    window: Array,
-) -> Array:
-    """Attention of queries to several stretches of keys as to one.
-
-    Args:
-      config: Of the teacher.
-      query: [batch, queries, query heads, head_dim]
-      parts: Keys and values, [batch, heads, keys, head_dim] or [heads, keys, head_dim] for all,
-        and the positions of the keys, [batch, keys] or [keys].
-      positions: int32 [batch, queries]; a key is seen where it is not after the query.
-      window: How far back a query sees, itself included.
-
-    Returns:
-      [batch, queries, query heads, head_dim]
-    """
-    batch, length, _, width = query.shape
-    grouped = query.reshape(batch, length, config.num_key_value_heads, -1, width)
-    scores, keys = [], []
-    for part, at in parts:
-        product = "bqhgd,bhkd->bhgqk" if part.key.ndim == 4 else "bqhgd,hkd->bhgqk"
-        scores.append(
-            jnp.einsum(product, grouped, part.key, preferred_element_type=config.wide_dtype)
-        )
-        keys.append(jnp.broadcast_to(at, (batch, at.shape[-1])))
-    capped = causal.soft_cap(
-        jnp.concatenate(scores, axis=-1) * config.query_scale, config.attention_soft_cap
-    )
-    distance = positions[:, :, None] - jnp.concatenate(keys, axis=1)[:, None]
-    seen = (distance >= 0) & (distance < window)  # [batch, queries, keys]
-    weights = jax.nn.softmax(jnp.where(seen[:, None, None], capped, MASKED_SCORE))
-    ends = np.cumsum([part.key.shape[-2] for part, _ in parts])[:-1]
-    found = 0
-    for (part, _), weight in zip(parts, jnp.split(weights, ends, axis=-1), strict=True):
-        product = "bhgqk,bhkd->bqhgd" if part.value.ndim == 4 else "bhgqk,hkd->bqhgd"
-        found += jnp.einsum(product, weight.astype(part.value.dtype), part.value)
-    return found.reshape(query.shape)
+def _ungrouped(found: list[Found], query: Array) -> Array:
+    """What was found in all parts, as the query was before `_grouped`."""
+    return jnp.swapaxes(join(found), 1, 2).reshape(query.shape).astype(query.dtype)
 
 
 def _heads_first(key: Array, value: Array) -> KeyValue:
@@ -210,10 +193,34 @@ def _heads_first(key: Array, value: Array) -> KeyValue:
     return KeyValue(jnp.swapaxes(key, 1, 2), jnp.swapaxes(value, 1, 2))
 
 
-def _places(start: Array | int, length: int, used: Array) -> Array:
-    """Positions of a part's keys, int32 [rows, length]; nowhere from `used` [rows] on."""
-    place = jnp.arange(length)
-    return jnp.where(place < used[:, None], jnp.asarray(start).reshape(-1, 1) + place, NOWHERE)
+def _seen(distances: Array, window: Array) -> Array:
+    """Whether a query sees keys that lie so far before it; negative: it doesn't."""
+    return (distances >= 0) & (distances < window)
+
+
+def _take_seats(shape: tuple[int, int], entry: Array) -> tuple[Array, Array]:
+    """The rows of each prompt [entries, samples], and the place of each row [rows] among them."""
+    same = entry[:, None] == entry
+    seat = jnp.sum(jnp.tril(same, -1), axis=1)
+    rows = jnp.arange(len(entry), dtype=jnp.int32)
+    return jnp.zeros(shape, jnp.int32).at[entry, seat].set(rows, mode="drop"), seat
+
+
+def _prompt_distances(cache: CausalCache, behind: Array) -> Array:
+    """From prompts' keys to the queries of their samples, [entries, 1, samples, question].
+
+    `behind` [entries, samples] are the queries' positions behind the prefix.
+    """
+    place = jnp.arange(_length(cache.prompts))
+    distances = behind[:, :, None] - place
+    return jnp.where(place < cache.lengths[:, None, None], distances, -1)[:, None]
+
+
+def _ring_distances(cache: CausalCache, fed: Array) -> Array:
+    """From rows' own keys to their next token, [rows, 1, 1, tokens]; -1 for another sample's."""
+    length = _length(cache.own)
+    age = (cache.clock - jnp.arange(length)) % length
+    return jnp.where(age <= fed[:, None], age, -1)[:, None, None]
 
 
 def _length(cache: Any) -> int:
@@ -226,8 +233,9 @@ def _put_prompts(whole: Array, new: Array, at: Array) -> Array:
     return whole.at[..., at, :, : new.shape[-2], :].set(new)
 
 
-def _put_token(whole: Array, new: Array, place: Array) -> Array:
-    """Writes a token [.., rows, heads, 1, head_dim] at its place [rows] in every row."""
-    # Two index arrays with a slice between them: their axis comes first.
-    first = jnp.moveaxis(new[..., 0, :], -3, 0)
-    return whole.at[..., jnp.arange(len(place)), :, place, :].set(first)
+def _put_token(own: KeyValue, new: KeyValue, clock: Array) -> KeyValue:
+    """Writes one token in all rows [.., rows, heads, 1, head_dim]."""
+    place = clock % _length(own)
+    return jax.tree.map(
+        lambda whole, x: jax.lax.dynamic_update_slice_in_dim(whole, x, place, axis=-2), own, new
+    )

@@ -19,6 +19,7 @@ from cotjax.decoding.sampling import Method, keys_at, sample
 from cotjax.mesh import LogicalAxes, leaf_shardings
 
 IDLE, RUNNING, ENDED, FULL = range(4)  # ended by an end token; full: at the limit of tokens
+NO_ENTRY = 2**30  # of a row that reads no prompt
 
 
 class Reader(Protocol):
@@ -58,6 +59,7 @@ class Sizes:
       prefix: Tokens that all prompts begin with.
       question: Tokens of a prompt behind the prefix at most.
       tokens: Tokens of a sample at most.
+      samples: Samples of a prompt at most; 0 where that is not known.
     """
 
     slots: int
@@ -66,11 +68,17 @@ class Sizes:
     prefix: int
     question: int
     tokens: int
+    samples: int = 0
 
     @property
     def rows(self) -> int:
         """Rows of the batch that is decoded."""
         return self.slots * self.contexts
+
+    @property
+    def seats(self) -> int:
+        """Rows that read one prompt at once, at most."""
+        return min(self.samples or self.slots, self.slots)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +105,8 @@ class Slots(NamedTuple):
 
     Attributes:
       cache: The reader's.
-      entry: int32 [rows], the prompt of each row; rows of the second context follow the first's.
+      entry: int32 [rows], the prompt of each row, NO_ENTRY for none; rows of the second context
+        follow the first's.
       token: int32 [rows], read next.
       keys: uint32 [slots, 2], of the samples.
       written: int32 [slots, tokens]
@@ -136,9 +145,15 @@ class Orders(NamedTuple):
 
 def empty_slots(reader: Reader, sizes: Sizes, mesh: Mesh) -> Slots:
     """Returns slots that are all idle, rows split over the mesh's batch axes."""
-    make = functools.partial(_empty_slots, reader, sizes)
-    axes = (*reader.logical_axes, *_SLOT_AXES)
-    return jax.jit(make, out_shardings=leaf_shardings(jax.eval_shape(make), mesh, axes))()
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_slots(reader, sizes, mesh))
+    return jax.jit(functools.partial(_empty_slots, reader, sizes), out_shardings=shardings)()
+
+
+def abstract_slots(reader: Reader, sizes: Sizes, mesh: Mesh) -> Slots:
+    """Returns the shapes of `empty_slots`, and how they are split."""
+    shapes = jax.eval_shape(functools.partial(_empty_slots, reader, sizes))
+    shardings = leaf_shardings(shapes, mesh, (*reader.logical_axes, *_SLOT_AXES))
+    return jax.tree.map(lambda leaf, sharding: leaf.update(sharding=sharding), shapes, shardings)
 
 
 _SLOT_AXES = (
@@ -151,7 +166,7 @@ def _empty_slots(reader: Reader, sizes: Sizes) -> Slots:
     rows, slots = (sizes.rows,), (sizes.slots,)
     return Slots(
         cache=reader.empty(sizes),
-        entry=jnp.zeros(rows, jnp.int32),
+        entry=jnp.full(rows, NO_ENTRY, jnp.int32),
         token=jnp.zeros(rows, jnp.int32),
         keys=jnp.zeros((*slots, 2), jnp.uint32),
         written=jnp.zeros((*slots, sizes.tokens), jnp.int32),
@@ -212,8 +227,9 @@ def _begin(slots: Slots, orders: Orders) -> Slots:
     contexts = len(slots.entry) // len(slots.state)
     rows = jnp.tile(orders.begin, contexts)
     state = jnp.where(orders.release, IDLE, slots.state)
+    left = jnp.where(jnp.tile(orders.release, contexts), NO_ENTRY, slots.entry)
     return slots._replace(
-        entry=jnp.where(rows, orders.entry, slots.entry),
+        entry=jnp.where(rows, orders.entry, left),
         token=jnp.where(rows, orders.token, slots.token),
         keys=jnp.where(orders.begin[:, None], orders.keys, slots.keys),
         length=jnp.where(orders.begin, 0, slots.length),

@@ -1,8 +1,8 @@
 """The host's part of sampling: which slot writes which sample, and when a sample has ended."""
 
-import collections
 import contextlib
 import dataclasses
+import itertools
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from cotjax.decoding.board import Board, Kept, Prompt
 from cotjax.decoding.compilations import compilations
 from cotjax.decoding.engine import (
     ENDED,
@@ -25,27 +26,11 @@ from cotjax.decoding.engine import (
     read_prefix,
     read_prompts,
 )
-from cotjax.decoding.sampling import sample_key
 from cotjax.decoding.stops import StopStrings
 
 PROMPTS_AT_ONCE = (4, 1)  # batch sizes in which prompts are run
 LENGTH_FRACTIONS = (4, 2, 1)  # of the longest prompt: the lengths to which prompts are padded
 LENGTH_MULTIPLE = 16
-
-
-@dataclasses.dataclass(frozen=True)
-class Prompt:
-    """What samples are asked for.
-
-    Attributes:
-      id: Of the question: with seed and number it settles what a sample says.
-      tokens: What follows the shared prefix, one or more tokens for each context.
-      samples: Numbers of the samples to write.
-    """
-
-    id: str
-    tokens: tuple[tuple[int, ...], ...]
-    samples: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +63,7 @@ class Work:
       sampled: Tokens of these.
       prefix: Tokens of the shared prefix, run once.
       prompts: Tokens of prompts behind the prefix that were run, padding not counted.
+      unshared: Tokens of prompts that these samples would have read one by one.
       steps: Steps of the decoding loop.
       slot_steps: Steps times slots: the tokens that could have been written.
       prompt_seconds: Time spent reading prefix and prompts.
@@ -90,6 +76,7 @@ class Work:
     sampled: int = 0
     prefix: int = 0
     prompts: int = 0
+    unshared: int = 0
     steps: int = 0
     slot_steps: int = 0
     prompt_seconds: float = 0.0
@@ -112,21 +99,12 @@ class Work:
         return self.sampled / max(self.slot_steps, 1)
 
 
-@dataclasses.dataclass
-class _Entry:
-    """A prompt that the device keeps: `waiting` samples are not begun, `open` not ended."""
-
-    prompt: Prompt
-    places: tuple[int, ...]  # of each context in the cache
-    waiting: collections.deque[int]
-    open: int
-
-
 class Scheduler:
     """Writes samples with one teacher; may be used for several runs with one prefix.
 
     Attributes:
       work: What was done so far.
+      sizes: What there is room for.
     """
 
     def __init__(
@@ -156,7 +134,8 @@ class Scheduler:
           stops: Strings that end a sample.
         """
         self.work = Work()
-        self._reader, self._params, self._rules, self._sizes = reader, params, rules, sizes
+        self.sizes = sizes
+        self._reader, self._params, self._rules = reader, params, rules
         self._seed = seed
         self._stops = StopStrings(stops, tokenizer)
         self._marks = self._stops.marks
@@ -168,14 +147,9 @@ class Scheduler:
                 self._slots = read_prefix(reader, params, self._slots, np.array(prefix, np.int32))
         self.work.prefix = len(prefix)
 
-    @property
-    def slots(self) -> int:
-        """Samples that are written at once."""
-        return self._sizes.slots
-
     def run(self, prompts: Iterable[Prompt]) -> Iterator[Sample]:
         """Yields every sample of `prompts`, in the order in which they end."""
-        board = _Board(prompts, self._sizes, self._seed)
+        board = Board(prompts, self.sizes, self._seed)
         while True:
             orders, new = board.deal()
             if not board.owners:
@@ -185,24 +159,29 @@ class Scheduler:
                 yield sample
                 board.take(slot)
 
-    def _read(self, new: list[_Entry]) -> None:
+    def _read(self, new: list[Kept]) -> None:
         """Runs new prompts, but for their last tokens: samples begin by reading these."""
         pending = [
             (tokens[:-1], place)
-            for entry in new
-            for tokens, place in zip(entry.prompt.tokens, entry.places, strict=True)
+            for kept in new
+            for tokens, place in zip(kept.prompt.tokens, kept.places, strict=True)
         ]
-        pending.sort(key=lambda item: len(item[0]))
+        pending.sort(key=self._width)
         with self._timed("prompt_seconds"), jax.set_mesh(self._mesh):
-            while pending:
-                size = next(size for size in PROMPTS_AT_ONCE if size <= len(pending))
-                self._read_some(pending[-size:])
-                del pending[-size:]
+            # None is padded to another's width: it is rounded alike whatever stands beside it.
+            for width, group in itertools.groupby(pending, self._width):
+                some = list(group)
+                while some:
+                    size = next(size for size in PROMPTS_AT_ONCE if size <= len(some))
+                    self._read_some(some[-size:], width)
+                    del some[-size:]
             jax.block_until_ready(self._slots.length)
 
-    def _read_some(self, some: list[tuple[tuple[int, ...], int]]) -> None:
-        longest = max(len(tokens) for tokens, _ in some)
-        width = next(length for length in self._lengths if length >= longest)
+    def _width(self, item: tuple[tuple[int, ...], int]) -> int:
+        """The length to which a prompt is padded."""
+        return next(length for length in self._lengths if length >= len(item[0]))
+
+    def _read_some(self, some: list[tuple[tuple[int, ...], int]], width: int) -> None:
         padded = np.zeros((len(some), width), np.int32)
         for row, (tokens, _) in enumerate(some):
             padded[row, : len(tokens)] = tokens
@@ -212,7 +191,7 @@ class Scheduler:
         self.work.prompts += int(lengths.sum())
 
     def _write(
-        self, orders: Orders, owners: dict[int, tuple[_Entry, int]]
+        self, orders: Orders, owners: dict[int, tuple[Kept, int]]
     ) -> Iterator[tuple[int, Sample]]:
         """Decodes until the device wants the host, and yields what has ended, by slot."""
         with self._timed("decode_seconds"), jax.set_mesh(self._mesh):
@@ -222,19 +201,25 @@ class Scheduler:
             seen = (self._slots.state, self._slots.length, self._slots.marked)
             (state, length, marked), steps = jax.device_get((seen, steps))
         self.work.steps += int(steps)
-        self.work.slot_steps += int(steps) * self._sizes.slots
+        self.work.slot_steps += int(steps) * self.sizes.slots
         may_have_ended = [slot for slot in owners if state[slot] != RUNNING or marked[slot]]
         if may_have_ended:
             written, logprobs = jax.device_get((self._slots.written, self._slots.logprobs))
         for slot in may_have_ended:
-            (entry, number), count = owners[slot], length[slot]
+            (kept, number), count = owners[slot], length[slot]
             end = self._end(written[slot, :count].tolist(), state[slot])
             if end is not None:
-                kept, text, reason = end
-                tokens, each = written[slot, :kept].tolist(), logprobs[slot, :kept].tolist()
+                count, text, reason = end
                 self.work.samples += 1
-                self.work.sampled += kept
-                yield slot, Sample(entry.prompt.id, number, text, tokens, each, reason)
+                self.work.sampled += count
+                self.work.unshared += self._unshared(kept.prompt)
+                tokens, each = written[slot, :count].tolist(), logprobs[slot, :count].tolist()
+                sample = Sample(kept.prompt.id, number, text, tuple(tokens), tuple(each), reason)
+                yield slot, sample
+
+    def _unshared(self, prompt: Prompt) -> int:
+        """Tokens of a prompt with all that it shares, in every context."""
+        return sum(self.work.prefix + len(tokens) for tokens in prompt.tokens)
 
     def _end(self, tokens: list[int], state: int) -> tuple[int, str, str] | None:
         """How many tokens a sample has, its text and why it ended; None if it goes on."""
@@ -255,70 +240,6 @@ class Scheduler:
         setattr(self.work, field, getattr(self.work, field) + time.monotonic() - start)
         self.work.compilations += len(compiled)
         self.work.compile_seconds += sum(compiled)
-
-
-class _Board:
-    """Which slot writes which sample.
-
-    Attributes:
-      owners: What each busy slot writes: the prompt and the number of the sample.
-    """
-
-    def __init__(self, prompts: Iterable[Prompt], sizes: Sizes, seed: int):
-        self.owners: dict[int, tuple[_Entry, int]] = {}
-        self._prompts, self._sizes, self._seed = iter(prompts), sizes, seed
-        self._places = list(range(sizes.entries))
-        self._current: _Entry | None = None  # the prompt whose samples are handed out
-        self._release = np.zeros(sizes.slots, bool)
-
-    def deal(self) -> tuple[Orders, list[_Entry]]:
-        """Gives idle slots their samples; returns that and the prompts that are new."""
-        slots, rows = self._sizes.slots, self._sizes.rows
-        orders = Orders(
-            begin=np.zeros(slots, bool),
-            release=self._release,
-            entry=np.zeros(rows, np.int32),
-            token=np.zeros(rows, np.int32),
-            keys=np.zeros((slots, 2), np.uint32),
-        )
-        self._release = np.zeros(slots, bool)
-        new: list[_Entry] = []
-        for slot in range(slots):
-            if slot in self.owners:
-                continue
-            entry = self._entry(new)
-            if entry is None:
-                break
-            number = entry.waiting.popleft()
-            self.owners[slot] = (entry, number)
-            orders.begin[slot] = True
-            orders.entry[slot::slots] = entry.places
-            orders.token[slot::slots] = [tokens[-1] for tokens in entry.prompt.tokens]
-            orders.keys[slot] = sample_key(self._seed, entry.prompt.id, number)
-        return orders, new
-
-    def take(self, slot: int) -> None:
-        """Notes that a slot's sample has ended."""
-        entry, _ = self.owners.pop(slot)
-        self._release[slot] = True
-        entry.open -= 1
-        if entry.open == 0:
-            self._places += entry.places
-
-    def _entry(self, new: list[_Entry]) -> _Entry | None:
-        """The prompt to begin a sample of; None where all are begun or there is no place."""
-        while self._current is None or not self._current.waiting:
-            if len(self._places) < self._sizes.contexts:
-                return None
-            prompt = next(self._prompts, None)
-            if prompt is None:
-                return None
-            if prompt.samples:
-                places = tuple(self._places.pop() for _ in range(self._sizes.contexts))
-                waiting = collections.deque(prompt.samples)
-                self._current = _Entry(prompt, places, waiting, len(waiting))
-                new.append(self._current)
-        return self._current
 
 
 def _padded_lengths(longest: int) -> list[int]:

@@ -95,7 +95,7 @@ class T5Reader:
             return logits[0], apart(jax.tree.map(lambda x: x[:, 0], own))
 
         rows = 1 if self.config.scan_layers else 0
-        cross = jax.tree.map(lambda x: jnp.take(x, entry, axis=rows), cache.prompts)
+        cross = jax.tree.map(lambda x: jnp.take(x, entry, axis=rows, mode="clip"), cache.prompts)
         logits, own = jax.vmap(of_row, in_axes=(0, 0, rows, rows, 0), out_axes=(0, rows))(
             token, fed, cache.own, cross, cache.lengths[entry]
         )

@@ -7,7 +7,15 @@ from fractions import Fraction
 from typing import ClassVar
 
 from cotjax.errors import InputError
-from cotjax.tasks.base import Question, Task, conclusion, normalise, one_line, register
+from cotjax.tasks.base import (
+    Question,
+    Task,
+    UnwritableLabelError,
+    conclusion,
+    normalise,
+    one_line,
+    register,
+)
 from cotjax.tasks.candidates import Candidate, clean, find_candidates, whole_value
 from cotjax.tasks.expressions import ascii_signs, same_value, to_decimal
 from cotjax.tasks.multiple_choice import MultipleChoice
@@ -46,7 +54,7 @@ class WordProblem(Task):
         equation = one_line(ascii_signs(label))
         # SVAMP has an equation of one number, 8.0; where answers are the labels, they are whole.
         if not (_OPERATION.search(equation) or _DECIMAL.fullmatch(equation)):
-            raise InputError(f"question {question.id!r}: label {label!r} has no equation")
+            raise UnwritableLabelError(f"question {question.id!r}: label {label!r} has no equation")
         return equation
 
     def choice_labels(self, question: Question) -> list[str]:

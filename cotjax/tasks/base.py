@@ -13,7 +13,6 @@ from cotjax.config_rules import nearest, pairs
 from cotjax.errors import InputError
 from cotjax.records import Record
 
-LABEL_FORMATS = ("letter", "text", "letter_text", "number", "equation")
 # What comes before an answer: "So the answer is", "Answer:", and the arrow of Ho et al. (2023).
 ANSWER_PHRASE = re.compile(
     r"-->|\banswer(?: choice| would| should| must| will)* (?:is|be)\b:?|\banswer(?: choice)?:",
@@ -41,6 +40,10 @@ def conclusion(text: str) -> str | None:
     """
     _, *following = ANSWER_PHRASE.split(text)
     return following[-1].strip() if following else None
+
+
+class UnwritableLabelError(InputError):
+    """The label is in order, but there is no writing it in the task's label format."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Task(abc.ABC):
     """
 
     name: ClassVar[str]
-    label_formats: ClassVar[tuple[str, ...]]  # those of LABEL_FORMATS that it has
+    label_formats: ClassVar[tuple[str, ...]]  # the first is its default
 
     label_format: str
 

@@ -22,6 +22,11 @@ from cotjax.tasks.expressions import (
 
 _REWRITES = [  # mark-up, in this order
     (re.compile(r"^\s*[-*•]\s+", re.MULTILINE), "; "),  # an item of a list
+    # A dash of prose: a word on either side, and no number up to the end of the sentence.
+    (re.compile(r"(?<=[^\W\d_])\s+[-–]\s+(?=[^\W\d_][^\d=().!?\n]*(?:[.!?\n]|$))"), "; "),
+    (re.compile(r"(?<=\d)(?:\{,\}|,\\!|\\[,!]|[\u00a0\u2009\u202f])(?=\d{3}(?!\d))"), ","),
+    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)[eE]([-+]?\d+)\b"), r"(\1 * 10^\2)"),  # 1.5e3
+    (re.compile(r"\b(?:minus|negative)\s+(?=[$(]?\d)", re.IGNORECASE), "-"),
     (re.compile(r"<<[^<>]*>>"), ""),  # GSM8K's calculator: 48/2 = <<48/2=24>>24
     (re.compile(r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}"), r"((\1)/(\2))"),
     (re.compile(r"\\(?:times|cdot)\b"), "*"),
@@ -29,6 +34,7 @@ _REWRITES = [  # mark-up, in this order
     (re.compile(r"\\sqrt\b"), "√"),
     (re.compile(r"\\boxed\b"), ""),
     (re.compile(r"\\text\w*\s*{([^{}]*)}"), r" \1"),
+    (re.compile(r"(\d\s?(?:m|[^\W\d_]{2,}))(?:\^[23](?!\w)|[²³])"), r"\1"),  # the unit of 5 cm²
     (re.compile(r"\\[()\[\],;!]|\\(?=[$%])"), " "),
     (re.compile(r"{"), "("),
     (re.compile(r"}"), ")"),
@@ -189,7 +195,7 @@ class _Reader:
         if not (self._is("operator") and self._tokens[self._at][0] in "+-"):
             return ""
         before = self._tokens[self._at - 1].lastgroup if self._at else None
-        if before not in ("operator", "equals", "open"):
+        if before not in ("operator", "equals", "open", None):
             touches_word = before == "word" and self._touches(self._at - 1)
             if touches_word or not self._touches(self._at):
                 return ""

@@ -22,7 +22,7 @@ NUMBER = (
 )
 CURRENCY = r"[$€£₹]|\bRs\b\.?"
 
-_SIGNS = str.maketrans("−×⋅·∙✕✖÷∕⁄", "-******///")
+_SIGNS = str.maketrans("−–×⋅·∙✕✖÷∕⁄", "--******///")
 _FRACTION = re.compile("[¼-¾⅐-⅞]")
 _EXPONENT = re.compile("[²³]")
 _TOKEN = re.compile(rf"\s*(?:(?P<number>{NUMBER})|(?P<sign>\*\*|[-+*/^()%]))\s*")

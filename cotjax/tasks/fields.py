@@ -65,7 +65,7 @@ class Fields:
     def label(self, name: str) -> str | None:
         """A label as text: of a number the shortest form; None where the data set has none."""
         value = self.value(name)
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value.strip()):
             return None
         if isinstance(value, bool):
             return str(value).lower()

@@ -13,6 +13,7 @@ from cotjax.tasks.base import Procedural, Question, conclusion, one_line, regist
 from cotjax.tasks.names import NAMES
 
 _WORD = r"[^\W\d_]+"
+_LAST_LINE = re.compile(rf"\n[^\w\n]*({_WORD})\W*$")
 _FIRST = re.compile(rf"\W*({_WORD})\W*(?:\bbecause\b|$)", re.IGNORECASE)
 # Teachers seldom say "answer" here, but "we get: yajo" or "y + a + j + o = yajo".
 _PHRASE = re.compile(r"[:=]|\b(?:is|are|be|get|have|us)\b", re.IGNORECASE)
@@ -31,9 +32,10 @@ class LastLetter(Procedural):
 
     An answer is read by the first of these rules that applies:
       1. a text of one word, or a word and "because", is this word;
-      2. after an answer phrase, or without one after the last "is", "get", colon or the like: what
+      2. without an answer phrase, a last line of one word is this word;
+      3. after an answer phrase, or without one after the last "is", "get", colon or the like: what
          stands in double quotes there, or else its first sentence, of which the first word counts;
-      3. the last word of the text.
+      4. the last word of the text.
     Where no word is longer than three letters, all of them count as one: teachers write "oae y"
     and "y-a-j-o".
 
@@ -69,6 +71,8 @@ class LastLetter(Procedural):
             return first[1]
         passage = conclusion(text)
         if passage is None:
+            if last := _LAST_LINE.search(text):
+                return last[1]
             passage = _PHRASE.split(text)[-1]
         quoted = _QUOTED.search(passage)
         words = re.findall(_WORD, quoted[1] if quoted else _END.split(passage.strip())[0])

@@ -11,9 +11,11 @@ from cotjax.errors import InputError
 from cotjax.tasks.base import Question, Task, conclusion, normalise, one_line, register
 
 # All of these read normalised text, which is without case.
-_LETTER = re.compile(r"\(([a-z])\)")
+_NOT_DENIED = r"(?<!\bnot )(?<!\bnot a )(?<!\bnot an )(?<!\bnot the )"
+_LETTER = re.compile(rf"{_NOT_DENIED}\(([a-z])\)")
 _BARE_LETTER = re.compile(
-    r"\W*(?:(?:therefore|option|choice|answer)\W+)?([a-z])(?= ?[.,:;()\[\]<>\"*]| because\b|$)"
+    r"\W*(?:(?:therefore|option|choice|answer|boxed|text)\W+)*([a-z])"
+    r"(?= ?[.,:;()\[\]{}<>\"*]| because\b|$)"
 )
 _BECAUSE = re.compile(r" because\b")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
@@ -21,11 +23,11 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
 
 @dataclasses.dataclass(frozen=True)
 class MultipleChoice(Task):
-    """Formats and parses choices.
+    r"""Formats and parses choices.
 
     A candidate is a letter in brackets that is a choice's, a choice's text as whole words (the
     longest where several begin in one place), or, where a passage begins with it, a letter that
-    stands alone: `D`, `D: bank`, `option D.`.
+    stands alone: `D`, `D: bank`, `option D.`, `\boxed{D}`. What follows "not" is none.
 
     An answer is read by the first of these rules that applies:
       1. the whole text is a label in any format, perhaps with a full stop;
@@ -55,13 +57,12 @@ class MultipleChoice(Task):
 
     def format_label(self, question: Question, label: str) -> str:
         """Returns the choice with the text `label` as `(B)`, `bank` or `(B) bank`."""
-        try:
-            return self.choice_labels(question)[question.choices.index(label)]
-        except ValueError as error:
+        if label not in question.choices:
             raise InputError(
                 f"question {question.id!r}: {label!r} is not among its choices"
                 f" {list(question.choices)}"
-            ) from error
+            )
+        return self.choice_labels(question)[question.choices.index(label)]
 
     def choice_labels(self, question: Question) -> list[str]:
         """Returns the label of every choice; repeated texts give repeated labels in `text`."""
@@ -173,7 +174,7 @@ def _before_because(text: str, labels: Mapping[str, str]) -> str | None:
 def _written(passage: str, texts: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
     for text, choice in texts.items():
         # No part of a word or of a number: 5 is neither in 15 nor in 1.5.
-        pattern = rf"(?<!\w)(?<!\d[.,]){re.escape(text)}(?!\w)(?![.,]\d)"
+        pattern = rf"(?<!\w)(?<!\d[.,]){_NOT_DENIED}{re.escape(text)}(?!\w)(?![.,]\d)"
         if match := re.search(pattern, passage):
             yield match.start(), -len(text), choice
 

@@ -1,6 +1,7 @@
 """Where questions and rationales come from."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from ml_collections.config_dict import ConfigDict
 from cotjax.errors import InputError
 from cotjax.records import MANIFEST, Record, read_manifest, read_records
 from cotjax.tasks import files, hub, tfds
-from cotjax.tasks.base import Procedural, Question, Task
+from cotjax.tasks.base import Procedural, Question, Task, UnwritableLabelError
 from cotjax.tasks.rows import to_record
 from cotjax.tasks.splits import MissingSplitError, Splits, hold_out
 
@@ -128,19 +129,37 @@ def _procedural(task: Task, split: str) -> list[Record]:
     if not isinstance(task, Procedural):
         raise InputError(f"task {task.name} is not procedural; use source {', '.join(FORMS[1:])}")
     if split not in task.splits:
-        raise MissingSplitError(f"task {task.name} has no split {split!r}; use {task.splits}")
+        raise MissingSplitError(
+            f"task {task.name} has no split {split!r}; use {', '.join(task.splits)}"
+        )
     return task.oracle_records(split)
 
 
 def _records(
     task: Task, rows: Iterable[tuple[str, Mapping[str, Any]]], split: str
 ) -> Iterator[tuple[str, Record]]:
-    """Yields the record of every row, and where it stands."""
+    """Yields the record of every row, and where it stands.
+
+    Of data sets that have only some labels in the task's format, the others count as missing:
+    not every problem of ASDiv has an equation.
+    """
     for number, (where, row) in enumerate(rows):
         try:
-            yield where, to_record(task.name, row, number, split)
+            record = to_record(task.name, row, number, split)
+            yield where, record if _is_written(task, record) else replace(record, label=None)
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
+
+
+def _is_written(task: Task, record: Record) -> bool:
+    """Whether a label, if there is one, has the task's format; raises InputError if it is wrong."""
+    if record.label is None:
+        return True
+    try:
+        task.format_label(to_question(record, split=""), record.label)
+    except UnwritableLabelError:
+        return False
+    return True
 
 
 def _distinct(records: Iterable[tuple[str, Record]]) -> Iterator[Record]:
@@ -160,6 +179,7 @@ def _labelled(task: Task, source: str, records: list[Record], split: str) -> lis
     if not questions:
         raise InputError(
             f"{source}: none of the {len(records)} rows of split {split!r} of {task.name} has a "
-            "label (that of a test split may be secret); name another split in config.task"
+            f"label in label_format {task.label_format!r} (that of a test split may be secret); "
+            "name another split in config.task"
         )
     return questions

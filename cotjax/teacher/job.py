@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax
 from ml_collections.config_dict import ConfigDict
 from rich.console import Console
 from rich.text import Text
@@ -10,8 +11,8 @@ from cotjax.models.teacher import load_tokenizer
 from cotjax.teacher.asking import limits_of, method_of, prompter_of, prompts_of
 from cotjax.teacher.questions import Questions, load_task_questions, read_questions
 from cotjax.teacher.requests import Order, export_requests
-from cotjax.teacher.sample import prepare, sample_questions
-from cotjax.teacher.view import Live, show_summary
+from cotjax.teacher.sample import sample_questions
+from cotjax.teacher.view import Live, refusals, show_summary
 
 
 def load_questions(config: ConfigDict, file: Path | None) -> Questions:
@@ -23,10 +24,10 @@ def load_questions(config: ConfigDict, file: Path | None) -> Questions:
 
 def run(config: ConfigDict, questions: Questions, folder: Path) -> None:
     """Samples into a folder of records, and shows how it goes and what it came to."""
-    job = prepare(config, questions)
-    with Live() as live:
-        summary = sample_questions(job, folder, live)
-    show_summary(summary, Console())
+    with Live(Console()) as live:
+        summary = sample_questions(config, questions, folder, live)
+    if jax.process_index() == 0:
+        show_summary(summary, Console())
 
 
 def print_prompt(config: ConfigDict, questions: Questions) -> None:
@@ -38,8 +39,14 @@ def print_prompt(config: ConfigDict, questions: Questions) -> None:
         console.print(Text(prompt.text), soft_wrap=True)
         console.print(
             f"-- question {prompt.id}: {prompt.num_tokens:,} tokens, the first"
-            f" {len(prompt.prefix_ids):,} of them shared by all prompts"
-        )
+            f" {len(prompt.prefix_ids):,} of them shared by all prompts",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+    if prompter.template.conclusion:
+        console.print(
+            f"-- a second prompt goes on from the reasoning with {prompter.template.conclusion!r}",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 def export(config: ConfigDict, questions: Questions, file: Path) -> None:
@@ -56,4 +63,4 @@ def export(config: ConfigDict, questions: Questions, file: Path) -> None:
         seed=config.seed,
     )
     lines = export_requests(file, prompter, prompts.prompts, order)
-    print(f"{lines:,} requests in {file}")
+    print(f"{lines:,} requests in {file}", *refusals(prompts.refused), sep="\n")

@@ -1,12 +1,17 @@
-"""The folder of a sampling job: its journal, its shards, and what is still to be asked."""
+"""The folder of a sampling job: its manifest, its shards, and what is still to be asked.
+
+The questions of a shard are settled beforehand, and it is written when all of them are answered. So
+shards are the same whenever and however often a job was stopped.
+"""
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-from jax.experimental import multihost_utils
 
 from cotjax.errors import InputError
 from cotjax.json_files import to_json
@@ -22,20 +27,41 @@ from cotjax.records import (
     write_manifest,
     write_shard,
 )
+from cotjax.teacher import journal
 from cotjax.teacher.answers import EMPTY
-from cotjax.teacher.journal import Entry, Journal, check_same_job
+from cotjax.teacher.journal import Entry, Journal
 
-IDENTITY = ("task", "split", "teacher", "prompt", "prompt_sha256", "seed")
+IDENTITY = ("task", "split", "teacher", "revision", "prompt", "prompt_sha256", "seed")
+NOT_ASKED = "not asked: "  # in the manifest's counts, before the reason
+WEEK = 7 * 24 * 3600 * 1000  # milliseconds; one host may be done long before another
+
+
+def begin(folder: Path, manifest: Manifest) -> bool:
+    """Begins a folder, or goes on with it; returns whether the job was finished before.
+
+    All processes must call it. A folder in which no sample stands yet may change its config.
+
+    Raises:
+      InputError: where the folder can't be written, or holds anything but samples of the same job.
+    """
+    before = _look(folder)
+    if before is not None and (before.complete or _holds_samples(folder)):
+        _check_same_job(folder, before, manifest)
+    _barrier("looked")  # before process 0 writes what the others look at
+    if before is not None and before.complete:
+        for path in folder.glob(journal.PATTERN):  # of one that was killed when all was done
+            path.unlink(missing_ok=True)
+        return True
+    if jax.process_index() == 0:
+        write_manifest(folder, manifest)
+    _barrier("begun")
+    return False
 
 
 class Output:
-    """What one process writes.
-
-    Its questions fill shards in their order, so the shards of a job that was stopped are those of
-    one that was not.
+    """What one process writes into a folder that `begin` has begun.
 
     Attributes:
-      complete: Whether all processes have finished.
       num_questions: Of this process.
       num_samples: Of these questions, those that were there before included.
     """
@@ -45,37 +71,34 @@ class Output:
         folder: Path,
         manifest: Manifest,
         questions: Sequence[Record],
-        refused: Collection[str],
+        refused: Mapping[str, Sequence[str]],
         samples: int,
         per_shard: int,
         to_record: Callable[[Record, list[Entry]], Record],
     ):
-        """Begins a folder, or goes on with it.
+        """Finds out what is missing.
 
         Args:
-          folder: To be written, or begun by the same job.
+          folder: Of the job.
           manifest: Of the job.
-          questions: All of the job.
-          refused: Ids of those that can't be asked: their records have no rationale.
+          questions: All of the job; every process has a part of them.
+          refused: Ids of those that can't be asked, by reason: their records have no rationale.
           samples: Of each question.
           per_shard: Questions of a shard.
           to_record: Turns a question and its samples into a record.
-
-        Raises:
-          InputError: where the folder holds anything else.
         """
-        self._folder, self._manifest = folder, manifest
-        self._samples, self._refused = samples, frozenset(refused)
-        self._process, self._to_record = jax.process_index(), to_record
-        self.complete = self._begin()
-        self._asked = samples * sum(question.id not in self._refused for question in questions)
+        self._folder, self._manifest, self._to_record = folder, manifest, to_record
+        self._samples, self._process = samples, jax.process_index()
+        self._refused = {id_ for ids in refused.values() for id_ in ids}
+        self._counts = {f"{NOT_ASKED}{reason}": len(ids) for reason, ids in refused.items()}
+        self._asked = samples * (len(questions) - len(self._refused))
         mine = questions[self._process :: jax.process_count()]
         self._shards = [mine[start : start + per_shard] for start in range(0, len(mine), per_shard)]
         self._shard_of = {q.id: n for n, shard in enumerate(self._shards) for q in shard}
         written = {shard.name for shard in whole_shards(folder)}
         self._written = {n for n in range(len(self._shards)) if self._name(n) in written}
         self.num_questions = len(mine)
-        self.num_samples = sum(samples * (question.id not in self._refused) for question in mine)
+        self.num_samples = samples * sum(question.id not in self._refused for question in mine)
         self._journal = Journal(folder, self._process)
         self._missing = self._find_missing()
         for number in range(len(self._shards)):
@@ -88,7 +111,7 @@ class Output:
 
     @property
     def answered(self) -> int:
-        """How many questions have all of their samples."""
+        """How many questions have all of their samples, those that can't be asked included."""
         return self.num_questions - len(self._missing)
 
     def add(self, entry: Entry) -> None:
@@ -104,36 +127,20 @@ class Output:
         """Leaves everything for a later run to go on with."""
         self._journal.close()
 
-    def finish(self) -> list[Record]:
-        """Completes the manifest once all processes are done; returns all records."""
+    def finish(self) -> None:
+        """Completes the manifest once all processes are done."""
         _barrier("sampled")
-        if self._process == 0 and not self.complete:
-            shards = tuple(whole_shards(self._folder))
+        if self._process == 0:
             records = read_records(self._folder, allow_incomplete=True)[1]
             manifest = dataclasses.replace(
-                self._manifest, complete=True, shards=shards, counts=_count(records, self._asked)
+                self._manifest,
+                complete=True,
+                shards=tuple(whole_shards(self._folder)),
+                counts=_count(records, self._asked) | self._counts,
             )
             write_manifest(self._folder, manifest)
         _barrier("complete")
         self._journal.remove()
-        return read_records(self._folder)[1]
-
-    def _begin(self) -> bool:
-        """Checks or writes the manifest; returns whether the job was finished before."""
-        manifest_file = self._folder / MANIFEST
-        exists = manifest_file.is_file()
-        _barrier("looked")  # before process 0 writes what the others look for
-        if exists:
-            before = read_manifest(self._folder)
-            check_same_job(self._folder, _identity(before), _identity(self._manifest))
-            return before.complete
-        if self._process == 0:
-            if self._folder.exists() and (not self._folder.is_dir() or any(self._folder.iterdir())):
-                raise InputError(f"--output={self._folder}: holds something else; choose another")
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_manifest(self._folder, self._manifest)
-        _barrier("begun")
-        return False
 
     def _write_if_full(self, number: int) -> None:
         questions = self._shards[number]
@@ -160,6 +167,43 @@ class Output:
         return shard_name(self._process, number)
 
 
+def _look(folder: Path) -> Manifest | None:
+    """Makes sure of a folder; returns its manifest, None where it is new."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in folder.iterdir()}
+    except OSError as error:
+        raise InputError(f"--output={folder}: cannot be written ({error.strerror})") from error
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"--output={folder}: may not be written")
+    if MANIFEST in names:
+        return read_manifest(folder)
+    if names - {f"{MANIFEST}.tmp"}:  # which a kill at the very beginning leaves
+        raise InputError(f"--output={folder}: holds something else; choose another")
+    return None
+
+
+def _holds_samples(folder: Path) -> bool:
+    return any(any(folder.glob(pattern)) for pattern in (journal.PATTERN, "records-*"))
+
+
+def _check_same_job(folder: Path, before: Manifest, now: Manifest) -> None:
+    """Refuses to go on with a folder that another configuration has begun."""
+    if before.sampling is None:
+        raise InputError(f"--output={folder}: holds records that were not sampled; choose another")
+    there, here = _identity(before), _identity(now)
+    different = [
+        f"{key}={json.dumps(here.get(key))} (there {json.dumps(there.get(key))})"
+        for key in sorted(there.keys() | here.keys())
+        if there.get(key) != here.get(key)
+    ]
+    if different:
+        raise InputError(
+            f"--output={folder}: was begun with another configuration: {', '.join(different)};"
+            " choose another folder"
+        )
+
+
 def _identity(manifest: Manifest) -> dict[str, Any]:
     """What a job is told from another by; its sampling options one by one."""
     fields = to_json(manifest)
@@ -180,5 +224,12 @@ def _count(records: Sequence[Record], asked: int) -> dict[str, int]:
 
 
 def _barrier(name: str) -> None:
+    """Waits for all processes.
+
+    By the service that they have joined: JAX's own barrier is a computation, which would fail when
+    one host is half a minute behind.
+    """
     if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)
+        from orbax.checkpoint import multihost
+
+        multihost.get_barrier_sync_fn()(key=f"cotjax sampling: {name}", timeout_ms=WEEK)

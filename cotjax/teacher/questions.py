@@ -1,6 +1,8 @@
 """What a sampling job asks: a task's questions, or a file of any questions."""
 
 import dataclasses
+import functools
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from ml_collections.config_dict import ConfigDict
 
 from cotjax.config_rules import pairs
 from cotjax.errors import InputError
-from cotjax.json_files import build, read_json_lines
+from cotjax.json_files import build, dump_json, read_json_lines
 from cotjax.records import Rationale, Record
 from cotjax.tasks import Question, Task, get_task
 from cotjax.tasks.base import label_formats
@@ -34,10 +36,21 @@ class Questions:
     task: Task | None
     split: str
 
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Hash of all that is asked, whatever file it came from."""
+        digest = hashlib.sha256()
+        for record in self.records:
+            parts = [record.id, record.question, list(record.choices), record.label]
+            digest.update(f"{dump_json(parts)}\n".encode())
+        return digest.hexdigest()
+
     def judge(self, record: Record, prompt: Prompt, entry: Entry) -> Rationale | None:
         """Returns a sample as a rationale; None where the teacher gave none.
 
-        A sample without an answer is kept as it is, and its answer is null.
+        A sample without an answer is kept as it is, and its answer is null. Nobody can read the
+        answers to questions of no task: a sample is kept as it is, and what a second prompt brought
+        is the answer as it stands.
         """
         details = {
             "logprob": entry.logprob,
@@ -45,7 +58,7 @@ class Questions:
             "num_tokens": entry.num_tokens,
             "finish_reason": entry.finish_reason,
         }
-        text, answer, correct = entry.text.strip(), None, None
+        text, answer, correct = entry.text.strip(), (entry.conclusion or "").strip() or None, None
         if self.task is not None:
             verdict = self._verdict(record, prompt, entry)
             text = entry.text.strip() if verdict.problem == NO_PHRASE else verdict.text

@@ -97,6 +97,9 @@ def test_a_label_without_value_is_named(label):
         ("-3.5", "-3.5"),
         ("42 because 84 points in 2 rounds are 42 each, and 84 / 2", "42"),
         ("42 points because 2 rounds have 84", "42"),
+        ("42 because it is hot - very", "42"),
+        ("So the answer is - 3", "-3"),
+        ("So the area is 12 cm^2.", "12"),
         ("( 84.0 / 2.0 ) because he has 2 rounds", "84.0 / 2.0"),
         ("84 points in 2 rounds. So 84 / 2 = 42 a round", "42"),  # begins with no label
         ("1. Each round has as many. 2. That is 42", "42"),

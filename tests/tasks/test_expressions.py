@@ -77,6 +77,7 @@ def test_products_come_first_and_both_go_from_left_to_right(rest):
         ("-$3", -3),
         ("$-3", -3),
         ("2 - -3", 5),
+        ("2 – 3", -1),
         ("--3", 3),
         ("-2^2", -4),
         ("2**3**2", 512),

@@ -89,6 +89,23 @@ def test_a_csv_of_numbers_is_read_as_text(tmp_path):
     assert [(q.text, q.label) for q in questions] == [("1 + 1?", "2"), ("'[' or '('?", "1.50")]
 
 
+@pytest.mark.parametrize(
+    ("label_format", "row", "message"),
+    [
+        (
+            "number",
+            '{"question": "1?", "label": "twelve"}',
+            "train-1.: label 'twelve' is no number",
+        ),
+        ("equation", '{"question": "1?", "label": "1/0"}', "train-1.: label '1/0' is no number or"),
+    ],
+)
+def test_a_label_that_has_no_value_is_told_where_it_stands(tmp_path, label_format, row, message):
+    (tmp_path / "train.jsonl").write_text('{"question": "2 - 1?", "label": "2 - 1"}\n' + row)
+    with pytest.raises(InputError, match=f"train.jsonl:2: question .{message}"):
+        load_questions(get_task("svamp", label_format), f"file:{tmp_path}", "train")
+
+
 GOOD = '{"question": "Hot?", "choices": ["ice", "fire"], "label": "ice"}\n'
 
 

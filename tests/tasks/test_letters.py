@@ -63,6 +63,8 @@ def test_labels_and_rationales_are_right(words):
         ('The letters of the words in "Amy Jo Li Bo" is "yoio".', "yoio"),
         ('We get "lley" as the final concatenated string.', "lley"),
         ('The result is "eyae" from "Joyce Leroy Alyssa Maggie"', "eyae"),
+        ("Ted - d\n\nStep 2: Concatenate the last letters\n\nyead", "yead"),
+        ("The answer is yajo.\n\nDone!", "yajo"),
         ("we get: eneo\n\nLet me know if you need further assistance!", "eneo"),
         # Students.
         ("yajo", "yajo"),
@@ -114,8 +116,8 @@ def test_every_question_there_is_can_be_asked():
 
 
 # The real files. Where the labels differ from the letters, a name of two words counts once
-# ("Maria Elena"); of the released rationales that are read as wrong, three are (ynhf for ynhe),
-# the others give no result or only on a line of its own.
+# ("Maria Elena"); the released rationales that are read as wrong are (ynhf for ynhe), or write
+# a zero for an o.
 def read(shared, split: str) -> list[dict]:
     path = shared / "data" / "multi_sample" / f"last_letter_concatenation_{split}.json"
     return json.loads(path.read_text(encoding="utf-8"))
@@ -134,7 +136,7 @@ def test_real_rationales_are_read(shared):
     for row in read(shared, "train"):
         question = Question("q", row["input"], (), row["answer"], "train")
         outcomes[TASK.is_right(TASK.parse(row["chain"], question), question)] += 1
-    assert outcomes == {True: 1_043, False: 7}
+    assert outcomes == {True: 1_046, False: 4}
 
 
 def test_real_answers_are_judged_as_in_the_release(shared):

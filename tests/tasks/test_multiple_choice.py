@@ -89,6 +89,10 @@ def test_label_formats(label_format, labels):
         (BEAVER, "The answer is none of the above", None),
         (BEAVER, "The answer is <answer>", None),
         (BEAVER, "The answer is NOT D", None),
+        (BEAVER, "The answer is not (a) but (b).", "body of water"),
+        (BEAVER, "The answer is not the zoo", None),
+        (BEAVER, "Not a zoo, but a wooded area", "wooded area"),
+        (BEAVER, r"The final answer is $\boxed{\text{C}}$.", "wooded area"),
         # Other phrases.
         (BEAVER, "answer: (B) body of water.", "body of water"),
         (BEAVER, "not (a), (b) or (c) --> (E)", "zoo"),
@@ -155,12 +159,21 @@ def test_answers_are_judged_by_their_text():
     assert not task.is_right(None, question)
 
 
+@pytest.mark.parametrize(("label_format", "answer"), [("letter", "bank"), ("text", "(b)")])
+def test_what_is_a_letter_and_a_text_is_read_in_the_tasks_own_format(label_format, answer):
+    question = make_question(("(b)", "bank"))
+    assert get_task("commonsense_qa", label_format).parse("(B)", question) == answer
+
+
 def test_mistakes_are_named():
     task = get_task("commonsense_qa", "letter")
+    many = make_question(tuple(map(str, range(27))))
+    with pytest.raises(InputError, match="'q': 27 choices, but only 26 letters"):
+        task.format_label(many, "3")
     with pytest.raises(InputError, match="'q': 'moon' is not among its choices"):
         task.format_label(make_question(BEAVER), "moon")
     with pytest.raises(InputError, match="'q': 27 choices, but only 26 letters"):
-        task.format_input(make_question(tuple(map(str, range(27)))))
+        task.format_input(many)
     with pytest.raises(InputError, match="'q': label 'moon' is not among its choices"):
         make_question(BEAVER, "moon")
     with pytest.raises(InputError, match="'q': one of its choices is empty"):

@@ -143,6 +143,7 @@ def test_a_row_that_cannot_be_read_names_the_field(task_name, row, message):
     [
         ("esnli", {"premise": "a", "hypothesis": "b", "label": -1}),
         ("esnli", {"premise": "a", "hypothesis": "b", "label": "-"}),
+        ("gsm8k", {"question": "a", "label": " "}),
         ("anli", {"premise": "a", "hypothesis": "b", "label": None}),
         ("quarel", {"question": "a (A) b (B) c", "answer_index": -1}),
         (

@@ -1,6 +1,7 @@
 """Questions come from records or a procedure; splits are kept apart by what they ask."""
 
 import dataclasses
+import json
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ from cotjax.errors import InputError
 from cotjax.records import Manifest, Rationale, Record, write_records
 from cotjax.tasks import Question, get_task
 from cotjax.tasks.sources import load_questions, load_records, load_splits
+from tests.tasks.published import PUBLISHED
 
 TASK = get_task("commonsense_qa", "letter")
 
@@ -55,6 +57,7 @@ def test_a_procedural_task_gives_the_same_two_things():
             "test",
             "test: holds task 'commonsense_qa', not 'comparison'",
         ),
+        (get_task("coin_flip", "text"), "procedural", "dev", "use train, validation, test$"),
         (TASK, "procedural", "train", "commonsense_qa is not procedural; use source records:DIR"),
         (TASK, "{}", "train", "no source .*; use procedural, records:DIR, hub, .*, file:PATH"),
         (TASK, "records:", "train", "no source 'records:'"),
@@ -101,6 +104,19 @@ def test_a_damaged_test_split_is_told_and_not_left_out(repository, tmp_path):
     config.evaluation.splits = ("validation", "test")
     with pytest.raises(InputError, match="has no records of split 'test'"):
         load_splits(task, config)
+
+
+def test_problems_without_an_equation_have_no_label_as_an_equation(tmp_path):
+    rows, _ = PUBLISHED["asdiv"]  # 7+2=9, x=1200, and one without a number
+    (tmp_path / "train.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    for label_format, labels in (("number", ["7+2", "1200"]), ("equation", ["7+2"])):
+        task = get_task("asdiv", label_format)
+        assert len(load_records(task, f"file:{tmp_path}", "train")) == 3
+        found = load_questions(task, f"file:{tmp_path}", "train")
+        assert [question.label for question in found] == labels
+    (tmp_path / "train.jsonl").write_text(json.dumps(rows[1]))
+    with pytest.raises(InputError, match=r"none of the 1 rows .* label in label_format 'equation'"):
+        load_questions(task, f"file:{tmp_path}", "train")
 
 
 def test_rows_without_a_label_are_counted(repository, tmp_path):

@@ -36,6 +36,22 @@ def test_wrong_flags_are_named(tmp_path, changes, message):
         import_rows(tmp_path, ROWS, **changes)
 
 
+def test_completions_of_which_none_can_be_used_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"rows.json: nothing in it can be used \(1 empty rat"):
+        import_rows(tmp_path, [ROWS[0] | {"chain": "The answer is yo."}])
+    assert not (tmp_path / "records").exists()
+
+
+def test_questions_of_which_none_can_be_read_are_refused(tmp_path):
+    """Word problems, say, imported as a task of choices; the first of them is named."""
+    row = {"instruction": "There are 290. How many?", "output": "145"}
+    source = write_json(tmp_path / "answers.json", [row])
+    told = r"used \(1 choices that can't be told apart\); first .*answers.json: row 1: choices that"
+    with pytest.raises(InputError, match=told):
+        run_import("instruction", "openbookqa", source, tmp_path / "records")
+    assert not (tmp_path / "records").exists()
+
+
 def test_the_script_prints_counts_or_one_line(tmp_path, repository):
     source = write_json(tmp_path / "rows.json", ROWS)
 

@@ -153,6 +153,12 @@ def test_a_test_split_has_labels_alone(tmp_path):
     assert (report.total.rows, report.total.labels) == (0, 1)
 
 
+def test_another_split_needs_questions_of_its_own(tmp_path):
+    release = make_release(tmp_path / "obqa")
+    with pytest.raises(InputError, match=r"--split=valid: the release has train and test; .* need"):
+        import_openbookqa(release, tmp_path / "records", split="valid")
+
+
 def test_one_file_takes_its_labels_from_beside_it_or_from_questions(tmp_path):
     release = make_release(tmp_path / "obqa")
     file = release / "gpt4o_level1.json"

@@ -45,6 +45,7 @@ def import_rationales(format: str, request: Request, output: Path) -> Report:
     report = imported.report
     report.questions = len(imported.records)
     report.human = sum(record.human is not None for record in imported.records)
+    report.refuse_nothing(request.source)
     manifest = dataclasses.replace(
         imported.manifest, counts=report.counts(), sources=report.sources()
     )

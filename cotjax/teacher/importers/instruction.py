@@ -26,6 +26,7 @@ from cotjax.teacher.importers.report import Report
 from cotjax.teacher.importers.request import Imported, Request
 
 LABELS, TEST = "answers.json", "test.json"  # gold labels without rationales
+SPLITS = ("train", "test")
 PLAIN = "plain"
 _NAME = re.compile(
     r"(?P<teacher>\w+?)_(?:level(?P<level>\d+)(?:_(?P<format>\w+))?|(?P<hidden>without_gold))\.json"
@@ -80,6 +81,11 @@ def import_instruction(request: Request) -> Imported:
     The gold labels are `answers.json`'s for training and `test.json`'s for split `test`, or those
     of `--questions`. The files hold the same questions, but neither all nor in one order.
     """
+    if request.questions is None and request.split not in SPLITS:
+        raise InputError(
+            f"--split={request.split}: the release has {' and '.join(SPLITS)}; the questions of"
+            " any other need --questions"
+        )
     labels, files = _find_files(request)
     report, task, table = Report(), request.judge(), QuestionTable()
     if request.questions is not None:

@@ -3,10 +3,12 @@
 import collections
 import dataclasses
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from cotjax.errors import InputError
 from cotjax.records import DROPPED, Source
 from cotjax.teacher.answers import Verdict
 
@@ -133,6 +135,16 @@ class Report:
         if len(self.tallies) < 2:
             return None
         return tuple(Source(t.name, dict(t.lines()), t.tags) for t in self.tallies)
+
+    def refuse_nothing(self, source: Path) -> None:
+        """Raises InputError if no question could be read, or no completion be used."""
+        total = self.total
+        if self.questions and (total.rationales or not total.rows):
+            return
+        reasons = (total.dropped or total.noted).most_common()
+        why = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
+        first = f"; first {self.remarks[0]}" if self.remarks else ""
+        raise InputError(f"{source}: nothing in it can be used ({why}){first}")
 
     def show(self, console: Console, title: str) -> None:
         """Prints all counts, and their shares of the rows, and what is wrong with which row."""
