@@ -38,6 +38,7 @@ EXTRAS = {
         "hypothesis>=6.100,<7",
         "onnx>=1.17,<2",
         "pytest>=8,<10",
+        "pytest-xdist>=3.6,<4",
         "ruff>=0.12,<1",
         "scipy>=1.13,<2",
         "torch==2.13.0",

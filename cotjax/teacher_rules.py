@@ -12,7 +12,7 @@ from cotjax.teacher.template import Template, load_template
 
 CHOICES = {
     "task.name": STUDENT_CHOICES["task.name"],
-    "teacher.dtype": (None, "float32", "bfloat16", "float64"),
+    "teacher.dtype": (None, "float32", "bfloat16"),
     "sampling.method": ("greedy", "temperature", "contrastive"),
 }
 AT_LEAST_ONE = (  # or unset, where that is allowed

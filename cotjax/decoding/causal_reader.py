@@ -29,8 +29,7 @@ class CausalCache(NamedTuple):
       prompts: [entries, heads, question, head_dim]
       lengths: int32 [entries], tokens of each prompt.
       seats: int32 [entries, samples], the rows that go on with each prompt, then any rows.
-      own: [rows, heads, tokens, head_dim], rings: all rows write at the same place.
-      clock: int32, how often they did.
+      own: [rows, heads, tokens, head_dim]
     """
 
     prefix: Any
@@ -38,7 +37,6 @@ class CausalCache(NamedTuple):
     lengths: Array
     seats: Array
     own: Any
-    clock: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +73,6 @@ class CausalReader:
             lengths=jnp.zeros(sizes.entries, jnp.int32),
             seats=jnp.zeros((sizes.entries, sizes.seats), jnp.int32),
             own=self._layered(lambda: zeros(sizes.rows, sizes.tokens)),
-            clock=jnp.int32(0),
         )
 
     def read_prefix(self, params: dict, cache: CausalCache, tokens: Array) -> CausalCache:
@@ -137,41 +134,75 @@ class CausalReader:
         positions = (_length(cache.prefix) + behind)[:, None]
         seats, seat = _take_seats(cache.seats.shape, entry)
         prompt_distances = _prompt_distances(cache, behind[seats])
-        own_distances = _ring_distances(cache, fed)
+        own_distances = _own_distances(cache, fed)
 
         def attend(query, key, value, window, parts):
             prefix, prompts, own = parts
-            new, grouped = _heads_first(key, value), self._grouped(query)
-            written = _put_token(own, new, cache.clock)
-            # [entries, heads, samples, group, head_dim]
-            seated = jnp.swapaxes(grouped[seats, :, 0], 1, 2)
+            grouped = self._grouped(query)
+            seated = jnp.swapaxes(grouped[seats, :, 0], 1, 2)  # [entries, heads, samples, ...]
             in_prompts = look(self.config, seated, prompts, _seen(prompt_distances, window))
+            in_own, kept = self._look_at_own(
+                grouped, own, _heads_first(key, value), own_distances, window, fed
+            )
             found = [
                 self._look_at_prefix(grouped, prefix, positions, window),
                 jax.tree.map(lambda x: x[entry, :, seat][:, :, None], in_prompts),
-                look(self.config, grouped, written, _seen(own_distances, window)),
+                *in_own,
             ]
-            return _ungrouped(found, query), written
+            return _ungrouped(found, query), kept
 
         x = causal.embed(self.config, params, token[:, None])
         parts = (cache.prefix, cache.prompts, cache.own)
         parts = parts if self.config.scan_layers else list(zip(*parts, strict=True))
         x, own = causal.decoder_layers(self.config, params, x, positions, attend, parts)
+        if self.config.scan_layers:
+            own = _put_token(cache.own, own, fed)
         logits = causal.head(self.config, params, x)[:, 0]
-        return logits, cache._replace(own=own, seats=seats, clock=cache.clock + 1)
+        return logits, cache._replace(own=own, seats=seats)
 
     def _look_at_prefix(
         self, query: Array, prefix: KeyValue, positions: Array, window: Array
     ) -> Found:
-        """What queries [batch, heads, queries, group, head_dim] at `positions` find in the prefix."""
-        by_head = jnp.swapaxes(query, 0, 1)  # one matrix a head of all rows
-        whole = by_head.reshape(len(by_head), -1, *by_head.shape[3:])
+        """What queries at `positions` [batch, queries] find in the prefix.
+
+        `query` is [batch, heads, queries, group, head_dim]: for each head one matrix of all.
+        """
+        by_head = jnp.swapaxes(query, 0, 1)
+        together = by_head.reshape(len(by_head), -1, *by_head.shape[3:])
         distances = positions.reshape(-1, 1) - jnp.arange(_length(prefix))
-        found = look(self.config, whole, prefix, _seen(distances, window))
-        return jax.tree.map(lambda x: jnp.swapaxes(x.reshape(*by_head.shape[:-1], -1), 0, 1), found)
+        found = look(self.config, together, prefix, _seen(distances, window))
+        return jax.tree.map(
+            lambda x: jnp.swapaxes(x.reshape(*by_head.shape[:-1], x.shape[-1]), 0, 1), found
+        )
+
+    def _look_at_own(
+        self,
+        query: Array,
+        own: KeyValue,
+        new: KeyValue,
+        distances: Array,
+        window: Array,
+        fed: Array,
+    ) -> tuple[list[Found], KeyValue]:
+        """What queries find among their row's own tokens, the new one included; and what to keep.
+
+        Returns:
+          What was found, and the tokens with the new one, or that one alone where layers are
+          stacked: a compiled loop would copy a cache that it hands on.
+        """
+        if self.config.scan_layers:
+            before = jnp.where(distances == 0, -1, distances)  # where it will be written
+            itself = jnp.ones((1, 1), bool)
+            return [
+                look(self.config, query, own, _seen(before, window)),
+                look(self.config, query, new, itself),
+            ], new
+        # Written before it is read: else the compiler would copy it, to read what it was.
+        own = _put_token(own, new, fed)
+        return [look(self.config, query, own, _seen(distances, window))], own
 
     def _grouped(self, query: Array) -> Array:
-        """[batch, queries, query heads, width] -> [batch, key-value heads, queries, group, width]."""
+        """[batch, length, heads, head_dim] -> [batch, key-value heads, length, group, head_dim]."""
         heads = self.config.num_key_value_heads
         return jnp.swapaxes(query.reshape(*query.shape[:2], heads, -1, query.shape[-1]), 1, 2)
 
@@ -216,11 +247,9 @@ def _prompt_distances(cache: CausalCache, behind: Array) -> Array:
     return jnp.where(place < cache.lengths[:, None, None], distances, -1)[:, None]
 
 
-def _ring_distances(cache: CausalCache, fed: Array) -> Array:
-    """From rows' own keys to their next token, [rows, 1, 1, tokens]; -1 for another sample's."""
-    length = _length(cache.own)
-    age = (cache.clock - jnp.arange(length)) % length
-    return jnp.where(age <= fed[:, None], age, -1)[:, None, None]
+def _own_distances(cache: CausalCache, fed: Array) -> Array:
+    """From rows' own keys to their new token, [rows, 1, 1, tokens]; negative behind it."""
+    return (fed[:, None] - jnp.arange(_length(cache.own)))[:, None, None]
 
 
 def _length(cache: Any) -> int:
@@ -233,9 +262,12 @@ def _put_prompts(whole: Array, new: Array, at: Array) -> Array:
     return whole.at[..., at, :, : new.shape[-2], :].set(new)
 
 
-def _put_token(own: KeyValue, new: KeyValue, clock: Array) -> KeyValue:
-    """Writes one token in all rows [.., rows, heads, 1, head_dim]."""
-    place = clock % _length(own)
-    return jax.tree.map(
-        lambda whole, x: jax.lax.dynamic_update_slice_in_dim(whole, x, place, axis=-2), own, new
-    )
+def _put_token(own: KeyValue, new: KeyValue, place: Array) -> KeyValue:
+    """Writes a token [.., rows, heads, 1, head_dim] at its place [rows] in every row."""
+    rows = jnp.arange(len(place))
+
+    def put(whole: Array, x: Array) -> Array:
+        # Two index arrays with a slice between them: their axis comes first.
+        return whole.at[..., rows, :, place, :].set(jnp.moveaxis(x[..., 0, :], -3, 0))
+
+    return jax.tree.map(put, own, new)

@@ -47,21 +47,23 @@ def look(config: CausalConfig, query: Array, part: KeyValue, seen: Array) -> Fou
       part: [..., keys, head_dim], with leading axes as the query's.
       seen: Whether a query sees a key, bool [..., queries, keys] or what broadcasts to it.
     """
-    together = (*query.shape[:-3], -1)  # one matrix of all queries and the heads of their groups
+    *outer, queries, group, width = query.shape
+    rows = queries * group  # one matrix of all queries and the heads of their groups
     scores = jnp.einsum(
         "...qd,...kd->...qk",
-        query.reshape(*together, query.shape[-1]),
+        query.reshape(*outer, rows, width),
         part.key,
         preferred_element_type=config.wide_dtype,
     )
     scores = causal.soft_cap(scores * config.query_scale, config.attention_soft_cap)
-    scores = scores.reshape(*query.shape[:-1], -1)
+    scores = scores.reshape(*outer, queries, group, part.key.shape[-2])
     scores = jnp.where(seen[..., None, :], scores, MASKED_SCORE)
-    highest = jnp.max(scores, axis=-1, keepdims=True)
+    # A part may hold no keys: then nothing is found there, and it counts for nothing.
+    highest = jnp.max(scores, axis=-1, keepdims=True, initial=MASKED_SCORE)
     weights = jnp.exp(scores - highest)
     value = jnp.einsum(
         "...qk,...kd->...qd",
-        weights.astype(part.value.dtype).reshape(*together, weights.shape[-1]),
+        weights.astype(part.value.dtype).reshape(*outer, rows, part.value.shape[-2]),
         part.value,
         preferred_element_type=config.wide_dtype,
     )

@@ -113,7 +113,9 @@ def test_as_many_slots_as_fit(monkeypatch, room, questions, slots):
     assert need(teacher(one()), found, one()).total <= room
 
 
-@pytest.mark.parametrize(("wanted", "questions", "slots"), [(0, 10_000, 64), (0, 3, 16), (24, 1, 24)])
+@pytest.mark.parametrize(
+    ("wanted", "questions", "slots"), [(0, 10_000, 64), (0, 3, 16), (24, 1, 24)]
+)
 def test_slots_are_a_multiple_of_the_devices_of_the_batch(wanted, questions, slots):
     mesh = make_mesh({"data": 4, "fsdp": 2})
     sizes = dataclasses.replace(SIZES, slots=wanted)

@@ -1,4 +1,4 @@
-"""Which slot writes what and when: drawn by hand with a teacher that writes what its prompt says."""
+"""Which slot writes what and when, drawn by hand: the teacher writes what its prompt says."""
 
 import pytest
 from hypothesis import given, settings

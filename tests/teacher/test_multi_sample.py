@@ -138,7 +138,7 @@ def test_wrong_flags_are_named(tmp_path, task, changes, message):
 REAL = {
     ("shuffled_objects", "train"): (512, 1_536, 1_536, 1_536, 16),
     ("shuffled_objects", "test"): (225, 225, 113, 113, 0),
-    ("last_letter", "train"): (350, 1_050, 1_050, 1_050, 7),
+    ("last_letter", "train"): (350, 1_050, 1_050, 1_050, 4),
     ("last_letter", "test"): (150, 150, 88, 84, 0),
 }
 

@@ -54,20 +54,23 @@ def test_without_a_gold_label_nothing_is_right_or_wrong():
 
 
 @pytest.mark.parametrize(
-    ("template", "answer", "correct"),
-    [("rationalise", "bank", True), ("counterfactual", "river", False)],
+    ("template", "answers", "correct"),
+    [("rationalise", {"bank"}, True), ("counterfactual", {"river", "pot 0"}, False)],
 )
-def test_a_label_in_the_prompt_is_the_answer(template, answer, correct):
+def test_a_label_in_the_prompt_is_the_answer(template, answers, correct):
     found = judge("Because it is so.", template=template)
-    if template == "counterfactual":
-        answer = found.answer  # one of the two wrong ones, by a hash
-        assert answer in ("river", "pot 0")
-    assert (found.text, found.answer, found.correct) == ("Because it is so.", answer, correct)
+    assert (found.text, found.correct) == ("Because it is so.", correct)
+    assert found.answer in answers
 
 
 @pytest.mark.parametrize(
     ("conclusion", "answer", "correct"),
-    [(" (A).", "bank", True), (" (B) river", "river", False), (" mud", None, False), ("", None, False)],
+    [
+        (" (A).", "bank", True),
+        (" (B) river", "river", False),
+        (" mud", None, False),
+        ("", None, False),
+    ],
 )
 def test_a_conclusion_is_judged_apart(conclusion, answer, correct):
     """The reasoning is kept as it is, whatever it says of answers."""
