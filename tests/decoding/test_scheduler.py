@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from cotjax.decoding import scheduler as schedulers
 from tests.decoding.scripted import prompt, scheduler
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 def texts(found):
     """Texts and reasons by the names of prompts and the numbers of samples."""
@@ -17,7 +19,7 @@ def test_every_sample_is_written_once_whatever_the_slots():
     words = ["ab", "a", "abcdefgh", "", "abc", "abcd"]
     prompts = [prompt(word, samples=3, name=f"q{n}") for n, word in enumerate(words)]
     expected = {(f"q{n}", k): (word, "stop") for n, word in enumerate(words) for k in range(3)}
-    for slots in (1, 2, 3, 8, 30):
+    for slots in (1, 3, 8, 30):
         found = list(scheduler(slots).run(prompts))
         assert len(found) == len(expected)
         assert texts(found) == expected
@@ -101,7 +103,7 @@ def test_only_the_samples_that_are_wanted_are_written():
 @given(
     st.lists(st.text("abc", max_size=9), min_size=1, max_size=9),
     st.integers(1, 4),
-    st.integers(1, 5),
+    st.sampled_from([1, 3]),
 )
 def test_few_entries_are_enough(words, samples, entries):
     """A prompt waits until one that stood in its place has all of its samples."""

@@ -120,17 +120,18 @@ class TestPrompts:
         return prompts_of(job, prompter, asked or questions(5), context)
 
     def test_a_prompt_leaves_room_for_the_sample(self):
-        sizes = [prompt.num_tokens for prompt in self.prompts(None).prompts]
-        longest = max(sizes)
-        assert not self.prompts(longest + 12).refused
-        found = self.prompts(longest + 11)
-        assert found.refused == {f"prompt of more than {longest - 1:,} tokens": ["q4"]}
+        sizes = {prompt.id: prompt.num_tokens for prompt in self.prompts(None).prompts}
+        longest = max(sizes.values())
+        assert not self.prompts(longest + 16).refused
+        found = self.prompts(longest + 15)
+        too_long = [id_ for id_, size in sizes.items() if size == longest]
+        assert found.refused == {f"prompt of more than {longest - 1:,} tokens": too_long}
 
     def test_a_second_prompt_needs_room_too(self):
         zero_shot = {"prompt__template": "zero_shot", "prompt__shots": None}
         longest = max(prompt.num_tokens for prompt in self.prompts(None, **zero_shot).prompts)
         conclusion = len(byte_level()("\nTherefore, the answer is")["input_ids"])
-        room = 12 + conclusion + 4 + 16  # reasoning, the question for the answer, the answer
+        room = 16 + conclusion + 4 + 16  # reasoning, the question for the answer, the answer
         assert not self.prompts(longest + room, **zero_shot).refused
         assert self.prompts(longest + room - 1, **zero_shot).refused
 

@@ -92,7 +92,8 @@ def test_completions_of_the_other_endpoint(tmp_path):
     ]
     _, (first, second) = run(tmp_path, lines)
     assert (first.text, first.logprob, first.num_tokens) == ("Banks do.", -1.25, 2)
-    assert (second.logprob, second.num_tokens) == (None, None)
+    assert first.mean_logprob == -0.625
+    assert (second.logprob, second.mean_logprob, second.num_tokens) == (None, None, None)
 
 
 def test_lines_of_one_question_add_up(tmp_path):

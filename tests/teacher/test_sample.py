@@ -22,10 +22,11 @@ from cotjax.teacher.model import load_model
 from cotjax.teacher.sample import sample_questions
 from tests.models.reference import convert
 from tests.models.reference import make_reference as make_t5
-from tests.teacher.tiny import CONTEXT, CQA, END, Watcher, config, make_teacher, questions
+from tests.teacher.tiny import CQA, END, Watcher, config, make_teacher, questions
 from tests.teacher.tokenizers import byte_level, sentencepiece_like
 
 COUNT = 6
+WIDTH = 400  # of a prompt and its sample
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -98,8 +99,8 @@ def test_the_log_probability_is_that_of_a_plain_forward_pass(teacher, tmp_path, 
     for sample in drawn:
         prompt, ids = asked[sample.id], sample.tokens
         whole = np.array([[*prompt.prefix_ids, *prompt.question_ids, *ids]], np.int32)
-        padded = np.pad(whole, ((0, 0), (0, CONTEXT - whole.shape[1])))
-        segments = (np.arange(CONTEXT) < whole.shape[1]).astype(np.int32)[None]
+        padded = np.pad(whole, ((0, 0), (0, WIDTH - whole.shape[1])))
+        segments = (np.arange(WIDTH) < whole.shape[1]).astype(np.int32)[None]
         logits = forward(model.reader.config, model.params, padded, segments)
         here = slice(whole.shape[1] - len(ids) - 1, whole.shape[1] - 1)
         logprobs = np.asarray(jax.nn.log_softmax(logits[0, here]))
@@ -152,9 +153,8 @@ class TestGoingOn:
 
     def test_slots_steps_and_devices_may_change(self, teacher, undisturbed, tmp_path):
         for number, fields in enumerate(
-            ({"sampling__slots": 1}, {"sampling__slots": 8, "sampling__steps": 3}, {"devices": 8})
+            ({"sampling__slots": 1, "sampling__steps": 3}, {"sampling__slots": 8, "devices": 8})
         ):
-            fields = {"sampling__slots": 8, **fields}
             with pytest.raises(KeyboardInterrupt):
                 job(teacher, tmp_path, watcher=Watcher(3 + number), **fields)
         found = job(teacher, tmp_path, devices=4, mesh__tensor=2)
@@ -181,9 +181,8 @@ class TestGoingOn:
 class TestOtherOrders:
     """Texts don't depend on what stands beside them."""
 
-    @pytest.mark.parametrize("fields", [{"sampling__slots": 1}, {"sampling__slots": None}])
-    def test_slots(self, teacher, undisturbed, tmp_path, fields):
-        assert said(job(teacher, tmp_path, **fields)) == said(undisturbed[2])
+    def test_slots_that_are_chosen_from_the_memory(self, teacher, undisturbed, tmp_path):
+        assert said(job(teacher, tmp_path, sampling__slots=None)) == said(undisturbed[2])
 
     def test_order_of_the_questions(self, teacher, undisturbed, tmp_path):
         asked = questions(COUNT)
@@ -196,21 +195,15 @@ class TestOtherOrders:
 
 
 TEMPLATES = {
-    "few_shot": {},
-    "zero_shot": {"prompt__shots": None},
     "raw": {"prompt__shots": None},
     "rationalise": {},
     "counterfactual": {},
     "granularity": {"prompt__level": 4},
-    "least_to_most": {},
-    "rephrase_and_respond": {},
-    "symbolic": {},
-    "plain": {},
 }
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_every_template_can_be_sampled(teacher, tmp_path, name):
+def test_templates_of_every_kind_can_be_sampled(teacher, tmp_path, name):
     fields = {"samples": 1, "sampling__max_tokens": 6, "sampling__slots": 2}
     found = job(teacher, tmp_path, questions(2), prompt__template=name, **fields, **TEMPLATES[name])
     assert found.manifest.prompt == name
@@ -285,9 +278,8 @@ class TestTwoStages:
 
 def test_contrastive_decoding(teacher, tmp_path):
     fields = {"sampling__method": "contrastive", "prompt__template": "rationalise", "samples": 1}
-    found = job(teacher, tmp_path / "half", sampling__beta=0.5, **fields)
-    plain = job(teacher, tmp_path / "none", sampling__beta=0.0, **fields)
-    assert said(found) != said(plain)
+    found = job(teacher, tmp_path, **fields)
+    assert [one.answer for r in found.records for one in r.rationales][:2] == ["bank", "pot 1"]
     assert found.work.unshared > 2 * (found.work.prefix + found.work.prompts)
 
 
@@ -318,7 +310,7 @@ class TestMistakes:
         with pytest.raises(InputError, match=r"4 slots take .* GiB parameters \+ .* but there are"):
             job(teacher, tmp_path)
         monkeypatch.undo()
-        assert said(job(teacher, tmp_path, sampling__max_tokens=3))  # the folder is free yet
+        assert said(job(teacher, tmp_path, seed=1))  # the folder is free yet
 
     def test_a_chat_needs_a_template(self, teacher, tmp_path, monkeypatch):
         monkeypatch.setattr(samples, "load_model", None)
@@ -362,12 +354,6 @@ def test_a_t5(tmp_path):
         row = int(entry.id.removeprefix("q"))
         ids = np.asarray(expected.tokens)[row, : expected.lengths[row]]
         assert entry.text == tokenizer.decode(ids, skip_special_tokens=True)
-
-
-def test_a_chat(tmp_path):
-    teacher = make_teacher(tmp_path / "teacher", chat=True)
-    found = job(teacher, tmp_path / "records", prompt__chat=True, samples=1)
-    assert found.manifest.counts["rows"] == COUNT
 
 
 def test_compilations_are_few(undisturbed):

@@ -134,9 +134,9 @@ def printed(made):
 def test_shares_are_of_all_samples():
     lines = printed(summary(**{"not asked: no gold label": 2}))
     for line in (
-        "questions | 4 |",
+        "questions | 4",
         "not asked: no gold label | 2 | 50.0 %",
-        "samples | 8 |",
+        "samples | 8",
         "rationales | 7 | 87.5 %",
         "dropped: empty rationale | 1 | 12.5 %",
         "hold an answer | 6 | 75.0 %",
@@ -170,14 +170,20 @@ def test_a_run_that_wrote_nothing_has_no_cost():
         ([7], ["7 | 1 | ██████████████████████████████"]),
         (
             [3, 3, 5],
-            ["3 | 2 | ██████████████████████████████", "4 | 0 |", "5 | 1 | ███████████████"],
+            ["3 | 2 | ██████████████████████████████", "4 | 0", "5 | 1 | ███████████████"],
         ),
-        ([1, 2, 3, 16], ["1 to 2 | 2 | " + "█" * 30, "3 to 4 | 1 | " + "█" * 15]),
+        (
+            [1, 2, 3, 16],
+            [
+                "1 to 2 | 2 | ██████████████████████████████",
+                "3 to 4 | 1 | ███████████████",
+                *(f"{low} to {low + 1} | 0" for low in range(5, 14, 2)),
+                "15 to 16 | 1 | ███████████████",
+            ],
+        ),
     ],
 )
 def test_the_histogram_has_whole_steps(lengths, rows):
     lines = printed(summary(lengths))
     start = lines.index("length of a sample") + 4
     assert lines[start : start + len(rows)] == rows
-    counts = [int(line.split(" | ")[1]) for line in lines[start:] if line.count(" | ") >= 1][:8]
-    assert sum(counts[: counts.index(WORK.samples)] if WORK.samples in counts else counts)

@@ -13,10 +13,9 @@ from cotjax.records import Record
 from cotjax.tasks import get_task
 from cotjax.teacher.journal import Entry
 from cotjax.teacher.questions import Questions
-from tests.conftest import REPOSITORY
 from tests.teacher.tokenizers import CHAT_TEMPLATE, byte_level
 
-SMOLLM2 = str(REPOSITORY / "configs" / "teachers" / "smollm2.py")
+SMOLLM2 = str(Path(__file__).parents[2] / "configs" / "teachers" / "smollm2.py")
 CONTEXT = 1024
 END = 1  # <|end|>
 SIZES = {
@@ -24,7 +23,7 @@ SIZES = {
     "architectures": ["LlamaForCausalLM"],
     "hidden_size": 32,
     "intermediate_size": 48,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 1,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "head_dim": 8,
@@ -82,7 +81,7 @@ def questions(count: int, task: Any = CQA) -> Questions:
     records = tuple(
         Record(
             id=f"q{n}",
-            question=f"Where do {n} people keep {'very ' * (n % 5)}old money?",
+            question=f"Where do {n} people keep {'very ' * (n % 3)}old money?",
             choices=("bank", "river", f"pot {n}"),
             label=("bank", f"pot {n}")[n % 2],
             rationales=(),

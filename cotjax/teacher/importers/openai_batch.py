@@ -161,6 +161,7 @@ def _details(choice: Choice, body: Body) -> dict[str, Any]:
         tokens = (body.usage or {}).get("completion_tokens")
     return {
         "logprob": sum(each) if each else None,
+        "mean_logprob": sum(each) / len(each) if each else None,
         "num_tokens": tokens,
         "finish_reason": choice.finish_reason,
     }
