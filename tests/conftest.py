@@ -44,3 +44,11 @@ def titler_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("titler")
     yield make_titler_folder(folder)
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def quick_to_compile():
+    """Spares most of the time to compile programs that run for milliseconds."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -51,7 +51,7 @@ def get_config():
     sampling.beta = 0.5  # of contrastive: how much the wrong label's context counts
     sampling.repetition_penalty = 1.0  # of tokens already written; 1 is none
     sampling.no_repeat_ngram = 0  # no n-gram of this size is written twice; 0: no such limit
-    sampling.min_tokens = 0  # no end before so many
+    sampling.min_tokens = 0  # no end token before so many; a stop string may end it
     sampling.max_tokens = 128  # a sample that is longer is cut, and counted as truncated
     sampling.stop = ()  # strings that end a sample, beside the template's
     sampling.slots = optional(int)  # samples written at once; unset: what the memory holds

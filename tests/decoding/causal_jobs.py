@@ -19,7 +19,7 @@ from cotjax.models import causal
 from tests.decoding.scripted import Letters
 from tests.models.causal_reference import SIZES, load, one_device
 
-END = SIZES["eos_token_id"]
+ENDS = (SIZES["eos_token_id"], 60, 61, 62)
 PREFIX = tuple(range(20, 31))
 TOKENS = 12  # of a sample at most
 LENGTHS = (1, 3, 17, 6, 4, 9)  # of the prompts behind the prefix
@@ -60,7 +60,7 @@ def run(
         tokens=TOKENS,
     )
     sizes = with_slots(sizes, slots, samples=3)
-    rules = Rules(method, limits or Limits(), (END,), steps, patience=2)
+    rules = Rules(method, limits or Limits(), ENDS, steps, patience=2)
     reader = CausalReader(config)
     job = Scheduler(reader, params, Letters(), rules, sizes, mesh, seed=seed, prefix=prefix)
     found = list(job.run(asked))

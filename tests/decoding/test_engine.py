@@ -19,7 +19,7 @@ from cotjax.decoding.scheduler import Prompt, Scheduler
 from cotjax.decoding.t5_reader import T5Reader
 from cotjax.mesh import make_mesh
 from cotjax.models.t5 import T5
-from tests.decoding.causal_jobs import END, PREFIX, TOKENS, prompts, rescore, run, texts
+from tests.decoding.causal_jobs import ENDS, PREFIX, TOKENS, prompts, rescore, run, texts
 from tests.decoding.scripted import Letters
 from tests.models.causal_reference import make_reference
 from tests.models.reference import convert, ragged
@@ -57,7 +57,7 @@ def test_log_probabilities_are_exact(reference, name, scan_layers):
         expected = table[np.arange(len(one_.tokens)), one_.tokens]
         assert one_.logprobs == pytest.approx(expected, abs=1e-4)
         assert math.fsum(one_.logprobs) == pytest.approx(expected.sum(), abs=1e-4)
-    ended = [one.tokens[-1] == END for one in found.values()]
+    ended = [one.tokens[-1] in ENDS for one in found.values()]
     assert any(ended)
     assert not all(ended)
 
@@ -69,7 +69,11 @@ def test_greedy_samples_are_those_of_transformers(reference):
         whole = torch.tensor([[*PREFIX, *prompt.tokens[0]]])
         with torch.no_grad():
             written = torch_model.generate(
-                whole, max_new_tokens=TOKENS, do_sample=False, attention_mask=torch.ones_like(whole)
+                whole,
+                max_new_tokens=TOKENS,
+                do_sample=False,
+                attention_mask=torch.ones_like(whole),
+                eos_token_id=list(ENDS),
             )[0, whole.shape[1] :].tolist()
         assert list(found[prompt.id, 0].tokens) == written
 

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import jax
 import numpy as np
 from ml_collections.config_dict import ConfigDict
 from safetensors.numpy import save_file
@@ -11,8 +13,11 @@ from safetensors.numpy import save_file
 from cotjax import config as configs
 from cotjax.records import Record
 from cotjax.tasks import get_task
+from cotjax.teacher.asking import prompter_of, prompts_of
 from cotjax.teacher.journal import Entry
+from cotjax.teacher.prompt_tokens import PromptSet
 from cotjax.teacher.questions import Questions
+from cotjax.teacher.sample import Summary, sample_questions
 from tests.teacher.tokenizers import CHAT_TEMPLATE, byte_level
 
 SMOLLM2 = str(Path(__file__).parents[2] / "configs" / "teachers" / "smollm2.py")
@@ -81,7 +86,7 @@ def questions(count: int, task: Any = CQA) -> Questions:
     records = tuple(
         Record(
             id=f"q{n}",
-            question=f"Where do {n} people keep {'very ' * (n % 3)}old money?",
+            question=f"Where do {n} people keep {'very ' * (3 * (n % 4))}old money?",
             choices=("bank", "river", f"pot {n}"),
             label=("bank", f"pot {n}")[n % 2],
             rationales=(),
@@ -126,6 +131,33 @@ def entry(id_: str, sample: int, text: str = "Because. So the answer is (A).", *
     """A sample that a teacher may have written."""
     fields = {"logprob": -1.5, "num_tokens": 3, "finish_reason": "stop"} | changes
     return Entry(id_, sample, text, **fields)
+
+
+def run_job(
+    teacher: Path,
+    folder: Path,
+    asked: Questions | None = None,
+    watcher: "Watcher | None" = None,
+    devices: int = 1,
+    **fields: Any,
+) -> Summary:
+    """What a job comes to, of six questions if not those given, on so many devices."""
+    with mock.patch.object(jax, "local_devices", return_value=jax.devices()[:devices]):
+        return sample_questions(
+            config(teacher, **fields), asked or questions(6), folder, watcher or Watcher()
+        )
+
+
+def prompts_for(teacher: Path, tokenizer: Any = None, **fields: Any) -> PromptSet:
+    """The prompts of such a job."""
+    made = config(teacher, **fields)
+    prompter = prompter_of(made, tokenizer or byte_level(), CQA)
+    return prompts_of(made, prompter, questions(6), None)
+
+
+def texts(summary: Summary) -> dict[tuple[str, int], str]:
+    """What was said, by question and sample."""
+    return {(r.id, one.sample): one.text for r in summary.records for one in r.rationales}
 
 
 class Watcher:
