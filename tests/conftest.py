@@ -13,6 +13,12 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import jax
 import pytest
+from hypothesis import settings
+
+# The suite draws the same examples each time; `--hypothesis-profile=explore` looks for new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=3_000, deadline=None)
+settings.load_profile("same")
 
 jax.config.update("jax_num_cpu_devices", 8)
 

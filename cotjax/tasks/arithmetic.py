@@ -18,7 +18,7 @@ from cotjax.tasks.base import (
 )
 from cotjax.tasks.candidates import Candidate, clean, find_candidates, whole_value
 from cotjax.tasks.expressions import ascii_signs, same_value, to_decimal
-from cotjax.tasks.multiple_choice import MultipleChoice
+from cotjax.tasks.multiple_choice import MultipleChoice, comes_first
 
 _LABEL_END = re.compile(r"(?:\s*(?!because)[^\W\d_]+)?[\s)\].,:;]*(?:$|because\b)", re.IGNORECASE)
 _OPERATION = re.compile(r"[\d)%]\s*[-+*/^]")
@@ -104,8 +104,8 @@ class AQuA(MultipleChoice):
         labels = dict(
             zip(map(normalise, self.choice_labels(question)), question.choices, strict=True)
         )
-        if normalise(text) in labels:
-            return labels[normalise(text)]
+        if first := comes_first(normalise(text), labels):
+            return first
         values = [whole_value(choice) for choice in question.choices]
         lettered = _without_numbers(question, values)
         if named := super().parse(text, lettered):

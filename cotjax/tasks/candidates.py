@@ -50,7 +50,7 @@ _TOKEN = re.compile(
     |(?P<open>\()|(?P<close>\))|(?P<equals>=+|≈)|(?P<operator>[-+*/^])|(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
-_UNIT = re.compile(r"(?:[^\W\d_]|[\s.%'’/-])*")
+_UNIT = re.compile(r"(?:[^\W\d_]|[\s.%'’/()-])*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Candidate:
     Attributes:
       text: As `evaluate` reads it, without units, currency and outer brackets: `(16 * 17) * 4`.
       value: What it comes to. A percentage that stands alone is as many: 25 for `25%`.
-      start, end: Where it stands in the clean text, without words: `5 - 3 = 2` of apples.
+      start, end: Where it stands in the clean text, without words: `5 - 3 = 2` of apples (red).
     """
 
     text: str
@@ -120,6 +120,7 @@ class _Reader:
     def __init__(self, text: str):
         self._tokens = [match for match in _TOKEN.finditer(text) if match.lastgroup != "skip"]
         self._at = 0
+        self._asides: set[int] = set()
 
     def candidates(self) -> Iterator[Candidate]:
         while self._at < len(self._tokens):
@@ -128,10 +129,18 @@ class _Reader:
             if self._at == first:
                 self._at += 1  # punctuation
             elif part.state is _State.KNOWN:
-                signs = [t for t in self._tokens[first : self._at] if t.lastgroup != "word"]
                 with contextlib.suppress(ExpressionError):
                     value = evaluate(part.text)
-                    yield Candidate(part.text, value, signs[0].start(), signs[-1].end())
+                    yield Candidate(part.text, value, *self._span(first))
+
+    def _span(self, first: int) -> tuple[int, int]:
+        """Where the tokens from `first` on stand, without words and asides at either end."""
+        signs = [
+            self._tokens[at]
+            for at in range(first, self._at)
+            if self._tokens[at].lastgroup != "word" and at not in self._asides
+        ]
+        return signs[0].start(), signs[-1].end()
 
     def _equation(self) -> _Part:
         """Sides with `=` between them; `x` alone is a name for the other sides' value."""
@@ -204,7 +213,9 @@ class _Reader:
     def _skip_words(self) -> None:
         """Skips words, also those in brackets, as after `9 marbles (all of them)`."""
         while self._take("word") or self._end_of_aside():
-            self._at = self._end_of_aside() or self._at
+            end = self._end_of_aside() or self._at
+            self._asides.update(range(self._at, end))
+            self._at = end
 
     def _end_of_aside(self) -> int | None:
         """Where brackets that hold no number end, if such begin here."""

@@ -76,7 +76,7 @@ class MultipleChoice(Task):
         """Returns the text of the choice that `text` decides on, None where it names none."""
         whole = normalise(text)
         labels = self._labels(question)
-        if first := _exactly(whole, labels) or _before_because(whole, labels):
+        if first := comes_first(whole, labels):
             return first
         after = conclusion(whole)
         if after is not None:
@@ -145,6 +145,12 @@ class DateUnderstanding(MultipleChoice):
     """
 
 
+def comes_first(text: str, labels: Mapping[str, str]) -> str | None:
+    """Returns the choice of the label that a normalised text is, or that precedes "because"."""
+    heads = (text[: because.start()] for because in reversed([*_BECAUSE.finditer(text)]))
+    return next(filter(None, (_exactly(one, labels) for one in (text, *heads))), None)
+
+
 def _letters(question: Question) -> str:
     if len(question.choices) > len(string.ascii_uppercase):
         raise InputError(
@@ -161,11 +167,6 @@ def _first_of_equals(texts: Sequence[str], choices: Sequence[str]) -> dict[str, 
 
 def _exactly(text: str, labels: Mapping[str, str]) -> str | None:
     return labels.get(text) or labels.get(text.rstrip(".,:;"))
-
-
-def _before_because(text: str, labels: Mapping[str, str]) -> str | None:
-    heads = (text[: because.start()] for because in reversed([*_BECAUSE.finditer(text)]))
-    return next(filter(None, (_exactly(head, labels) for head in heads)), None)
 
 
 # Candidates: where one begins, minus its length, and its choice.

@@ -188,6 +188,18 @@ def test_options_are_chosen_by_letter_or_value(text, answer, label_format):
     assert get_task("aqua", label_format).parse(text, option()) == answer
 
 
+@pytest.mark.parametrize(
+    ("label_format", "text"),
+    [
+        ("letter_text", "(B) 8 days because answer is."),
+        ("text", "8 days because the answer is clear"),
+        ("letter", "(B) because the answer is clear"),
+    ],
+)
+def test_a_label_before_because_counts_whatever_the_reason_says(label_format, text):
+    assert get_task("aqua", label_format).parse(text, option()) == "8 days"
+
+
 def test_of_options_of_one_value_the_written_one_counts():
     choices = ("0.5", "1/2", "50%")
     task = get_task("aqua", "text")

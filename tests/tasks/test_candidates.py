@@ -90,6 +90,19 @@ def test_every_candidate_has_its_value_and_place(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("0 because (or not) it", (0, 1)),
+        ("(all of them) 5 (red) + 4 = 9 apples (really).", (14, 29)),
+        ("so (3 + 4) (in all)", (3, 10)),
+    ],
+)
+def test_words_and_asides_at_either_end_are_no_part_of_a_candidate(text, place):
+    (candidate,) = find_candidates(text)
+    assert (candidate.start, candidate.end) == place
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "(" * 1_000,
