@@ -21,6 +21,8 @@ CORE = [
     "orbax-checkpoint>=0.12,<0.13",
     "rich>=13,<16",
     "safetensors>=0.5,<1",
+    "scikit-learn>=1.5,<2",
+    "scipy>=1.13,<2",
     "sentencepiece>=0.2,<1",  # reads the tokenizers of T5 v1.0 and v1.1 on the Hub
     "tensorboard>=2.19,<3",
     "tensorflow-datasets>=4.9.9,<5",
@@ -41,7 +43,7 @@ EXTRAS = {
         "pytest>=8,<10",
         "pytest-xdist>=3.6,<4",
         "ruff>=0.12,<1",
-        "scipy>=1.13,<2",
+        "statsmodels>=0.14,<1",
         "torch==2.13.0",
         "traceforge-title-model==0.2.0",  # real weights of Flan-T5-small's shape, as ONNX
     ],

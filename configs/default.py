@@ -39,21 +39,39 @@ def get_config():
     data.records = optional(str)  # folder of teacher records; unset: the task's own rationales
     data.rationales = "teacher"  # whose: teacher, human (explanations that people wrote)
     data.allow_incomplete = False  # train on a records folder that its writer has not finished
+    data.fraction = 1.0  # of the training questions: by hash, so that a smaller part is in a larger
     data.label_source = "gold"  # whose label the student learns: gold, teacher
-    data.order = "label_first"  # label_only, rationale_first, label_first, multitask
+    # label_only, rationale_first, label_first, multitask, rationale_input (the student reads it).
+    data.order = "label_first"
     data.connective = optional(str)  # words between label and rationale; unset: the order's own
+    # Signs that T5's vocabulary lacks: keep, or ascii (÷ as /, × as *, ∴ as "so", and the like).
+    data.characters = "keep"
     data.selection = config_dict.ConfigDict()  # which of a question's rationales
-    data.selection.name = "all"  # all, first, one_per_epoch (another one each epoch)
+    # all, first, one_per_epoch (another one each epoch), mixture (of sources, drawn each epoch);
+    # k of them: random, diverse, likely, open_ended (k on average, by how a question's differ).
+    data.selection.name = "all"
+    data.selection.k = optional(int)  # rationales of a question that the last four keep
+    data.selection.mixture = ""  # tags and weights of mixture, such as "level=1:0.25,level=5:0.75"
     data.selection.tags = ""  # only rationales with these tags, such as "level=3,format=plain"
-    data.selection.correct_only = False  # drop rationales whose answer is wrong or unparsed
+    data.selection.answers = "any"  # of rationales: any, right, wrong, majority (the commonest)
+    data.scores = optional(str)  # folder of scripts/score_tokens.py; unset: the records' key words
     data.words = config_dict.ConfigDict()  # which words of a rationale stay
-    data.words.name = "all"  # all, first_k, key_words (that the record names)
-    data.words.k = optional(int)  # how many words first_k and key_words keep
+    # all; k or a fraction: first_k, random_k, key_words; all but: without_label (the words of the
+    # gold choice), without_keywords (of reasoning: wait, however, ...).
+    data.words.name = "all"
+    data.words.k = optional(int)  # how many words first_k, random_k and key_words keep
+    data.words.fraction = optional(float)  # the same as a share of a rationale's words
+    data.words.by_rank = False  # key words in the order of their importance, not of the text
     data.perturbation = config_dict.ConfigDict()  # what is done to the words that stay
-    data.perturbation.name = "none"  # none, shuffle, mask, swap (another question's rationale)
-    data.perturbation.unit = "words"  # what shuffle and mask move: words, tokens
-    data.perturbation.fraction = 0.5  # of the units that mask replaces
+    # none, shuffle, reverse, mask, drop, duplicate, insert (another rationale's steps), digits
+    # (other ones); swap (another question's rationale), swap_same_label; fill_random, fill_repeat
+    # (words that make it longer), shorten (whole steps are dropped).
+    data.perturbation.name = "none"
+    data.perturbation.unit = "words"  # what is moved, masked, dropped: words, tokens, steps
+    data.perturbation.fraction = 0.5  # of the units: mask, drop, duplicate, insert, digits
     data.perturbation.mask_token = "<unk>"  # what mask writes: a token of the vocabulary
+    data.perturbation.length = optional(int)  # tokens that fill and shorten lead to
+    data.perturbation.reference = ""  # or those of the question's rationale with these tags
     data.perturbation.redraw = "epoch"  # epoch: fresh draws every epoch; run: the same draws
     data.input_length = 64  # tokens of a question at most; what is cut is counted
     # Tokens of a target (of multitask, each reply) at most; the rationale is cut, never the label.

@@ -19,7 +19,7 @@ from ml_collections import config_flags
 from ml_collections.config_dict import ConfigDict
 
 from cotjax import config_rules, teacher_rules
-from cotjax.config_rules import check_fields, nearest
+from cotjax.config_checks import check_fields, nearest
 from cotjax.errors import InputError
 from cotjax.json_files import dump_json, read_json, replace_file
 
@@ -112,20 +112,35 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The opposite of `flatten`."""
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        *sections, field = name.split(".")
+        within = nested
+        for section in sections:
+            within = within.setdefault(section, {})
+        within[field] = value
+    return nested
+
+
 def dump(config: ConfigDict, file: Path) -> None:
     """Writes a config as JSON, atomically."""
     replace_file(file, dump_json(config.to_dict(), indent=1) + "\n")
 
 
 def from_workdir(workdir: str | os.PathLike) -> ConfigDict:
-    """Reads the config that a run has written into its workdir."""
+    """Reads the config that a run has written into its workdir.
+
+    A field that is newer than the run has its default, which keeps what was before it.
+    """
     file = Path(workdir) / "config.json"
     if not file.is_file():
         raise InputError(f"{file} is missing: is --workdir the folder of a training run?")
     content = read_json(file)
-    flat = flatten(content) if isinstance(content, dict) else {}
+    flat = STUDENT.fields | (flatten(content) if isinstance(content, dict) else {})
     check_fields(flat, STUDENT.fields, STUDENT.file, f"{file}: ")
-    config = ConfigDict(content)
+    config = ConfigDict(unflatten(flat))
     config.evaluation.splits = tuple(config.evaluation.splits)
     return config
 

@@ -1,12 +1,14 @@
 """What no run could use: values and combinations of fields that a config is refused for."""
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from cotjax.config_checks import nearest, require
 from cotjax.errors import InputError
 from cotjax.models.t5_config import PRESETS
+from cotjax.perturbation_rules import check_perturbation
+from cotjax.target_rules import check_loss, check_targets
 
 LETTERED = ("letter", "text", "letter_text")
 ARITHMETIC = ("number", "equation")
@@ -33,12 +35,44 @@ CHOICES = {
     "task.label_format": (*LETTERED, *ARITHMETIC),
     "data.rationales": ("teacher", "human"),
     "data.label_source": ("gold", "teacher"),
-    "data.order": ("label_only", "rationale_first", "label_first", "multitask"),
-    "data.selection.name": ("all", "first", "one_per_epoch"),
+    "data.order": ("label_only", "rationale_first", "label_first", "multitask", "rationale_input"),
+    "data.characters": ("keep", "ascii"),
+    "data.selection.name": (
+        "all",
+        "first",
+        "one_per_epoch",
+        "mixture",
+        "random",
+        "diverse",
+        "likely",
+        "open_ended",
+    ),
+    "data.selection.answers": ("any", "right", "wrong", "majority"),
     "data.question_weight": ("sum", "mean"),
-    "data.words.name": ("all", "first_k", "key_words"),
-    "data.perturbation.name": ("none", "shuffle", "mask", "swap"),
-    "data.perturbation.unit": ("words", "tokens"),
+    "data.words.name": (
+        "all",
+        "first_k",
+        "random_k",
+        "key_words",
+        "without_label",
+        "without_keywords",
+    ),
+    "data.perturbation.name": (
+        "none",
+        "shuffle",
+        "reverse",
+        "mask",
+        "drop",
+        "duplicate",
+        "insert",
+        "digits",
+        "swap",
+        "swap_same_label",
+        "fill_random",
+        "fill_repeat",
+        "shorten",
+    ),
+    "data.perturbation.unit": ("words", "tokens", "steps"),
     "data.perturbation.redraw": ("epoch", "run"),
     "model.preset": (None, *PRESETS),
     "model.dtype": (None, "float32", "bfloat16", "float64"),
@@ -52,6 +86,8 @@ AT_LEAST_ONE = (  # or unset, where that is allowed
     "data.input_length",
     "data.target_length",
     "data.batch_size",
+    "data.selection.k",
+    "data.perturbation.length",
     "data.targets_per_question",
     "data.encoder_length",
     "data.decoder_length",
@@ -109,26 +145,6 @@ SIZES = (
 MAX_SEED = 2**32 - 1
 
 
-def check_fields(
-    flat: Mapping[str, Any], schema: Mapping[str, Any], file: str, where: str = ""
-) -> None:
-    """Refuses a config that adds, lacks or retypes a field of the schema, which stands in `file`.
-
-    `where` begins the message, such as `file.py: `.
-    """
-    for name in flat:
-        if name not in schema:
-            raise InputError(f"{where}config.{name} is no field{nearest(name, schema)}")
-    for name, default in schema.items():
-        if name not in flat:
-            raise InputError(f"{where}config.{name} is missing; start from {file}")
-        value = flat[name]
-        kind = float if isinstance(default, float) else type(default)
-        fits = type(value) in (kind, int) if kind is float else type(value) is kind
-        if default is not None and not fits:
-            raise InputError(f"{where}config.{name}={value!r}: expects {kind.__name__}")
-
-
 def check_values(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     """Refuses values that no run could use, naming the field."""
     for name, allowed in CHOICES.items():
@@ -148,45 +164,12 @@ def check_values(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
         require(0 <= flat[name] < 1, name, flat[name], "must be 0 or more and below 1")
     require(flat["seed"] <= MAX_SEED, "seed", flat["seed"], f"must be at most {MAX_SEED}")
     _check_task(flat)
-    _check_data(flat)
+    check_targets(flat)
+    check_perturbation(flat, schema)
     _check_model(flat, schema)
     if flat["schedule.warmup_steps"] >= flat["schedule.total_steps"]:
         raise InputError("config.schedule.warmup_steps must be below config.schedule.total_steps")
-    _check_loss(flat, schema)
-
-
-def pairs(text: str, field: str) -> dict[str, str | int | float]:
-    """Reads `name=value,name=value`; values that look like numbers are numbers.
-
-    Raises:
-      InputError: naming the config field, for a part that isn't a pair or a name given twice.
-    """
-    found: dict[str, str | int | float] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        name, equals, value = map(str.strip, part.partition("="))
-        if not (name and equals and value) or name in found:
-            raise InputError(f"config.{field}={text!r}: write name=value,name=value")
-        found[name] = _number(value)
-    return found
-
-
-def nearest(name: Any, known: Iterable[Any]) -> str:
-    """A hint such as `; did you mean 'x'?`, or nothing."""
-    words = [str(word) for word in known]
-    close = difflib.get_close_matches(str(name), words, n=1, cutoff=0.5)
-    if not close:  # the right field in a wrong section
-        last = str(name).rpartition(".")[2]
-        close = [word for word in words if word.rpartition(".")[2] == last][:1]
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _number(text: str) -> str | int | float:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
+    check_loss(flat, schema)
 
 
 def _check_task(flat: Mapping[str, Any]) -> None:
@@ -216,55 +199,6 @@ def _check_task(flat: Mapping[str, Any]) -> None:
         )
 
 
-def _check_data(flat: Mapping[str, Any]) -> None:
-    """Settings of targets that contradict each other, or would change nothing."""
-    words, k = flat["data.words.name"], flat["data.words.k"]
-    if words != "all" and k is None:
-        raise InputError(f"config.data.words.k must be set for words {words!r}")
-    if words == "all" and k is not None:
-        raise InputError("config.data.words.k needs config.data.words.name=first_k or key_words")
-    if flat["data.order"] == "label_only":
-        for name, idle in (("words", "all"), ("perturbation", "none")):
-            value = flat[f"data.{name}.name"]
-            if value != idle:
-                raise InputError(
-                    f"config.data.{name}.name={value!r} changes nothing in label_only: "
-                    "it has no rationale"
-                )
-    elif flat["data.connective"] is not None and not flat["data.connective"].strip():
-        raise InputError(
-            "config.data.connective must hold a word: it tells label and rationale apart"
-        )
-    pairs(flat["data.selection.tags"], "data.selection.tags")
-    together, batch_size = flat["data.targets_per_question"], flat["data.batch_size"]
-    if batch_size % together:
-        raise InputError(
-            f"config.data.targets_per_question={together} does not divide "
-            f"config.data.batch_size={batch_size}: some questions would be split over two steps"
-        )
-    selection = flat["data.selection.name"]
-    if together > 1 and selection != "all":
-        raise InputError(
-            f"config.data.targets_per_question={together} has no effect with "
-            f"config.data.selection.name={selection!r}: an epoch has one target of a question"
-        )
-
-
-def _check_loss(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Multitask has a weight of its own; the others have none of it."""
-    multitask = flat["data.order"] == "multitask"
-    idle = ("label_weight", "rationale_weight", "normalise") if multitask else ("alpha",)
-    for name in (f"loss.{name}" for name in idle):
-        if flat[name] != schema[name]:
-            reason = "loss.alpha weighs its two tasks" if multitask else "it is multitask's"
-            raise InputError(
-                f"config.{name}={flat[name]!r} has no effect with "
-                f"config.data.order={flat['data.order']!r}: {reason}"
-            )
-    if flat["loss.label_weight"] == flat["loss.rationale_weight"] == 0:
-        raise InputError("config.loss.label_weight and config.loss.rationale_weight are both 0")
-
-
 def _check_model(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     """Weights or a preset have sizes of their own."""
     given = [name for name in ("pretrained", "preset") if flat[f"model.{name}"]]
@@ -273,9 +207,3 @@ def _check_model(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     for name in SIZES if given else ():
         if flat[f"model.{name}"] != schema[f"model.{name}"]:
             raise InputError(f"config.model.{name} has no effect with config.model.{given[0]}")
-
-
-def require(holds: bool, name: str, value: Any, message: str) -> None:
-    """Raises InputError that names a config field unless something holds."""
-    if not holds:
-        raise InputError(f"config.{name}={value!r} {message}")

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
-import json
 import math
 import os
 import shutil
@@ -18,9 +17,16 @@ from typing import Any
 
 from cotjax import __version__
 from cotjax.errors import InputError
-from cotjax.json_files import build, read_json, read_json_lines, to_json
+from cotjax.json_files import build, read_json
+from cotjax.shards import (
+    MANIFEST,
+    Shard,
+    read_lines,
+    write_lines,
+    write_manifest_file,
+)
+from cotjax.shards import whole_shards as whole_files
 
-MANIFEST = "manifest.json"
 DROPPED = "dropped: "  # in the manifest's counts, before the reason
 SHARD_SIZE = 5_000  # records; a shard of CommonsenseQA is then about 4 MB
 
@@ -102,15 +108,6 @@ class Record:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shard:
-    """A file of records, its number of records and the SHA-256 of its bytes."""
-
-    name: str
-    records: int
-    sha256: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Source:
     """One of several files that a folder's rationales were read from.
 
@@ -176,8 +173,7 @@ def write_records(
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes `manifest.json`; the old one stands until the new one is whole."""
-    text = json.dumps(to_json(manifest), ensure_ascii=False, indent=2) + "\n"
-    _write(folder / MANIFEST, text.encode("utf-8"))
+    write_manifest_file(folder, manifest)
 
 
 def shard_name(process: int, number: int) -> str:
@@ -187,13 +183,7 @@ def shard_name(process: int, number: int) -> str:
 
 def write_shard(folder: Path, process: int, number: int, records: Iterable[Record]) -> Shard:
     """Writes one shard; its checksum, which says that it is whole, comes last."""
-    lines = [json.dumps(to_json(record), ensure_ascii=False) + "\n" for record in records]
-    content = "".join(lines).encode("utf-8")
-    name = shard_name(process, number)
-    sha256 = hashlib.sha256(content).hexdigest()
-    _write(folder / name, content)
-    _write(folder / f"{name}.sha256", f"{sha256}  {name}\n".encode())  # as sha256sum writes it
-    return Shard(name, len(lines), sha256)
+    return write_lines(folder, shard_name(process, number), records)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -235,36 +225,13 @@ def fingerprint(folder: Path) -> str:
 
 
 def _read_shard(folder: Path, shard: Shard) -> Iterator[tuple[str, Record]]:
-    path = folder / shard.name
-    if not path.is_file():
-        raise InputError(f"{path}: is missing, but {MANIFEST} lists it")
-    stated = _stated_checksum(path)
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not stated == actual == shard.sha256:
-        raise InputError(f"{path}: does not match its checksum (cut short or edited)")
-    for where, value in read_json_lines(path):
+    for where, value in read_lines(folder, shard):
         yield where, build(Record, value, where)
 
 
 def whole_shards(folder: Path) -> list[Shard]:
     """Shards of an unfinished run: those whose checksum has been renamed in."""
-    paths = [path.with_suffix("") for path in sorted(folder.glob("records-*.jsonl.sha256"))]
-    return [
-        Shard(path.name, path.read_bytes().count(b"\n"), _stated_checksum(path)) for path in paths
-    ]
-
-
-def _stated_checksum(path: Path) -> str:
-    try:
-        return path.with_name(f"{path.name}.sha256").read_text(encoding="ascii").split()[0]
-    except (OSError, ValueError, IndexError) as error:
-        raise InputError(f"{path}: has no readable {path.name}.sha256 beside it") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    return whole_files(folder, "records-*.jsonl")
 
 
 def _distinct(records: Iterable[Record]) -> Iterator[Record]:

@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from cotjax.config_checks import nearest, require
 from cotjax.config_rules import CHOICES as STUDENT_CHOICES
-from cotjax.config_rules import MAX_SEED, nearest, require
+from cotjax.config_rules import MAX_SEED
 from cotjax.errors import InputError
 from cotjax.teacher.exemplars import load_exemplars
 from cotjax.teacher.template import Template, load_template
@@ -38,7 +39,7 @@ AT_MOST_ONE = ("sampling.top_p", "sampling.min_p")
 METHOD_OPTIONS = {
     "greedy": (),
     "temperature": ("temperature", "top_k", "top_p", "min_p"),
-    "contrastive": ("beta", "temperature"),
+    "contrastive": ("beta",),
 }
 
 

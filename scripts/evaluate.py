@@ -1,9 +1,17 @@
-"""Asks a trained student the questions of a split, and counts its right answers.
+r"""Asks a trained student the questions of a split, and counts its right answers.
 
     python scripts/evaluate.py --workdir=runs/comparison --checkpoint=best --split=test
+    python scripts/evaluate.py --workdir=runs/comparison --checkpoint=best --split=test \
+        --samples=30 --temperature=0.7
+    python scripts/evaluate.py --workdir=runs/comparison --checkpoint=best --split=test \
+        --rationales=teacher
+
+The second asks each question many times and counts the commonest answer (of equally common ones
+that whose first sample came first). The third makes a student of order rationale_first say the
+teacher's rationales and counts the labels that it adds.
 
 Predictions and a summary are written into the workdir's `eval` folder, as `<split>-<step>`, or as
-`<split>-<folder>-<step>` for the questions of another folder.
+`<split>-<folder>-<step>` for the questions of another folder, with `-samples30` or `-forced`.
 """
 
 from pathlib import Path
@@ -18,6 +26,14 @@ SPLIT = flags.DEFINE_enum("split", None, ["train", "validation", "test"], "which
 QUESTIONS = flags.DEFINE_string(
     "questions", None, "folder of records to ask, if not the questions of the run's own config"
 )
+RATIONALES = flags.DEFINE_enum(
+    "rationales", None, ["teacher"], "whose the student is made to say; by default its own"
+)
+SAMPLES = flags.DEFINE_integer(
+    "samples", None, "answers to each question, which vote; by default the likeliest one"
+)
+TEMPERATURE = flags.DEFINE_float("temperature", None, "of the samples; by default 0.7")
+SEED = flags.DEFINE_integer("seed", None, "of the samples; by default 0")
 
 
 def main() -> None:
@@ -30,6 +46,7 @@ def main() -> None:
 
     from cotjax.evaluation.report import summary_table
     from cotjax.evaluation.run import evaluate_checkpoint
+    from cotjax.evaluation.voting import make_sampling
     from cotjax.training.writers import make_progress
 
     summary, step, predictions = evaluate_checkpoint(
@@ -38,6 +55,8 @@ def main() -> None:
         SPLIT.value,
         Path(QUESTIONS.value) if QUESTIONS.value else None,
         make_progress(Console(stderr=True)),
+        forced=RATIONALES.value == "teacher",
+        sampling=make_sampling(SAMPLES.value, TEMPERATURE.value, SEED.value),
     )
     console = Console(highlight=False)
     console.print(summary_table(summary, f"{WORKDIR.value}, step {step}, {SPLIT.value} questions"))

@@ -5,7 +5,8 @@ r"""Lets a student write to the texts of a file, one JSON object with `text` a l
     --output=answers.jsonl
 
 The best checkpoint of a workdir is asked, or the latest where none has been evaluated yet. Lines of
-`text`, `output` and `num_tokens` come out, in the same order.
+`text`, `output` and `num_tokens` come out, in the same order. A student that was taught to read
+rationales (order rationale_input) needs lines with a `rationale` too.
 """
 
 from pathlib import Path

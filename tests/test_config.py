@@ -1,5 +1,7 @@
 """Configs: overrides, validation, the workdir's copy."""
 
+import json
+
 import pytest
 
 from cotjax import config as configs
@@ -67,6 +69,7 @@ def test_overrides_of_every_type(default):
         ("--config.data.selection.tags=level", "data.selection.tags='level': write name=value"),
         ("--config.data.selection.tags=level=1,level=2", "write name=value,name=value"),
         ("--config.loss.alpha=1.5", "must lie between 0 and 1"),
+        ("--config.data.fraction=0", "must be above 0 and at most 1"),
         ("--config.evaluation.splits=('tests',)", "did you mean 'test'"),
         ("--config.evaluation.splits=('test',)", "must hold 'validation'"),
         ("--config.evaluation.best_metric=test/accuracy", "is not one of"),
@@ -178,6 +181,14 @@ def test_a_workdir_of_another_config_is_refused(default, tmp_path):
 def test_a_workdir_without_checkpoints_is_taken_over(default, tmp_path):
     configs.dump(configs.load(default), tmp_path / "config.json")
     configs.check_same_run(configs.load(default, ["--config.seed=1"]), tmp_path)
+
+
+def test_a_workdir_from_before_a_field_existed_has_its_default(default, tmp_path):
+    config = configs.load(default, ["--config.seed=3"])
+    older = {name: dict(section) for name, section in config.to_dict().items() if name != "seed"}
+    del older["data"]["fraction"]
+    (tmp_path / "config.json").write_text(json.dumps(older | {"seed": 3}))
+    assert configs.flatten(configs.from_workdir(tmp_path)) == configs.flatten(config)
 
 
 def test_a_damaged_workdir_is_named(tmp_path):

@@ -93,6 +93,15 @@ def test_mistakes_name_the_field(word, message):
             ["sampling.method=greedy", "samples=1", "sampling.temperature=1"],
             "config.sampling.temperature changes nothing with config.sampling.method=greedy",
         ),
+        (
+            [
+                "sampling.method=contrastive",
+                "samples=1",
+                "prompt.template=rationalise",
+                "sampling.temperature=1",
+            ],
+            "config.sampling.temperature changes nothing with config.sampling.method=contrastive",
+        ),
         (["sampling.method=contrastive", "samples=1"], "gives the gold label away"),
         (
             ["sampling.method=contrastive", "samples=1", "prompt.template=counterfactual"],

@@ -70,7 +70,7 @@ CAVEATS = (
     "say that it gains nothing: it may need more steps.",
     "Compare training with test accuracy before calling a student unable: one that is right on "
     "what it was trained on and at chance on new pairs has memorised.",
-    "Two seeds are two dots, and carry no interval.",
+    "Two seeds give intervals over these seeds, which say hardly anything of other seeds.",
     "Not from this run: the order of the variants is not stable under other settings. In a trial "
     "with rationales of 20 tokens, 120 entities and a loss averaged over all tokens, label first "
     "fell behind label only; we suspect because the label was then one token in twenty of the "

@@ -44,7 +44,7 @@ def get_config():
     # How tokens are chosen.
     config.sampling = sampling = config_dict.ConfigDict()
     sampling.method = "temperature"  # greedy, temperature, contrastive
-    sampling.temperature = 0.7
+    sampling.temperature = 0.7  # of the method temperature, as are the next three
     sampling.top_k = 0  # keep the k likeliest tokens; 0 keeps all
     sampling.top_p = 1.0  # keep the likeliest tokens that add up to p; 1 keeps all
     sampling.min_p = 0.0  # keep tokens with this share of the likeliest one's probability

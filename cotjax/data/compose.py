@@ -6,47 +6,57 @@ import numpy as np
 import tensorflow as tf
 
 from cotjax.data.packing import RowShape
+from cotjax.data.perturbed import units_of
 from cotjax.data.ragged import Ragged
 from cotjax.data.steps import Step, StepConfig
 from cotjax.data.tokens import TokenTable
-from cotjax.targets.orders import Reply
+from cotjax.targets.orders import Order, Reply
 from cotjax.targets.segments import NUM_KINDS, Kind
+from cotjax.targets.transforms import Transform
 
-# What `flatten` hands to the graph: [units] or [replies] int32 arrays, but for those named here.
-UNIT_FIELDS = ("unit_input", "unit_row", "unit_offset", "unit_segment")
-TARGET_FIELDS = ("targets", "donors", "rationale_lengths", "streams")
-REPLY_FIELDS = ("reply", *TARGET_FIELDS, "row", "offset", "segment", "source")
+# What `flatten` hands to the graph: int32 arrays, but for those named here.
+UNIT_FIELDS = ("unit_input", "unit_row", "unit_offset", "unit_segment")  # [units]
+REPLY_FIELDS = ("reply", "targets", "row", "offset", "segment", "source")  # [replies]
+# [rationales, but places: their tokens], of the replies that say one, or the units that hold one.
+RATIONALE_FIELDS = ("places", "rationale_lengths")
+FIELDS = (*UNIT_FIELDS, *REPLY_FIELDS, *RATIONALE_FIELDS)
 SIGNATURE = {
-    **{name: tf.TensorSpec([None], tf.int32) for name in (*UNIT_FIELDS, *REPLY_FIELDS)},
-    "streams": tf.TensorSpec([None], tf.uint32),
-    "coefficients": tf.TensorSpec([None, NUM_KINDS], tf.float32),
+    **{name: tf.TensorSpec([None], tf.int32) for name in FIELDS},
+    "streams": tf.TensorSpec([None], tf.uint32),  # [rationales]
+    "coefficients": tf.TensorSpec([None, NUM_KINDS], tf.float32),  # [replies, kinds]
     "num_rows": tf.TensorSpec([], tf.int32),
 }
 
 
-def flatten(step: Step, rows: slice) -> dict[str, np.ndarray]:
+def flatten(step: Step, order: Order, rows: slice) -> dict[str, np.ndarray]:
     """What the graph needs of a step: the units and replies that stand in `rows`."""
     layout = step.layout
     units = (layout.unit_row >= rows.start) & (layout.unit_row < rows.stop)
     here = (layout.row >= rows.start) & (layout.row < rows.stop)
-    replies, target = np.divmod(np.flatnonzero(here), len(step.targets))
+    replies, targets = np.divmod(np.flatnonzero(here), len(step.targets))
+    readers, read_for = np.divmod(layout.unit_reply[units], len(step.targets))
+    if order.reads_rationale:
+        rationales = read_for
+    else:
+        saying = [reply.has_rationale for reply in order.replies]
+        rationales = targets[np.array(saying)[replies]]
     flat = {
-        "unit_input": layout.unit_input[units],
+        "unit_input": step.inputs[readers, read_for],
         "unit_row": layout.unit_row[units] - rows.start,
         "unit_offset": layout.unit_offset[units],
         "unit_segment": layout.unit_segment[units],
         "reply": replies,
-        "targets": step.targets[target],
-        "donors": step.donors[target],
-        "rationale_lengths": step.rationale_lengths[target],
+        "targets": step.targets[targets],
         "row": layout.row[here] - rows.start,
         "offset": layout.offset[here],
         "segment": layout.segment[here],
         "source": layout.source[here],
+        "places": _places(step, rationales),
+        "rationale_lengths": step.rationale_lengths[rationales],
     }
     return {name: value.astype(np.int32) for name, value in flat.items()} | {
-        "streams": step.streams[target],
-        "coefficients": step.coefficients[replies, target],
+        "streams": step.streams[rationales],
+        "coefficients": step.coefficients[replies, targets],
         "num_rows": np.int32(rows.stop - rows.start),
     }
 
@@ -58,8 +68,9 @@ class Composer:
         """Moves the table's arrays to TensorFlow."""
         self._inputs = _Table(table.inputs)
         self._labels = _Table(table.labels)
-        self._rationales = _Table(table.rationales)
-        self._words = _Table(Ragged(table.words, table.rationales.offsets))
+        self._rationales = tf.constant(table.rationales.values, tf.int32)
+        if isinstance(config.perturbation, Transform):
+            self._units = tf.constant(units_of(table, config.perturbation.unit), tf.int32)
         self._config, self._shape, self._eos = config, shape, eos
 
     def __call__(self, flat: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -85,7 +96,7 @@ class Composer:
         }
 
     def _encoder(self, flat: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        tokens = self._inputs.rows(flat["unit_input"])
+        tokens = self._read(flat)
         lengths = tokens.row_lengths()
         scatter = _Scatter(
             flat["num_rows"], self._shape.encoder, flat["unit_row"], flat["unit_offset"], lengths
@@ -95,23 +106,34 @@ class Composer:
             "encoder_segments": scatter(tf.repeat(flat["unit_segment"], lengths)),
         }
 
+    def _read(self, flat: Mapping[str, tf.Tensor]) -> tf.RaggedTensor:
+        """Tokens of every unit: the question and, where the order has one, its context."""
+        questions = self._inputs.rows(flat["unit_input"])
+        if not self._config.order.reads_rationale:
+            return questions
+        count = questions.nrows()
+        parts = {
+            Kind.CONNECTIVE: lambda: _repeat(self._config.connective, count),
+            Kind.RATIONALE: lambda: self._perturbed(flat),
+        }
+        context = [parts[kind]() for kind in self._config.order.answer.context]
+        return tf.concat([questions[:, :-1], *context, _repeat((self._eos,), count)], axis=1)
+
     def _replies(self, flat: Mapping[str, tf.Tensor]) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         """Tokens and kinds of every reply; those of one number stand together in `flat`."""
-        said = []
-        for number, reply in enumerate(self._config.order.replies):
-            here = flat["reply"] == number
-            said.append(
-                self._reply(reply, {n: tf.boolean_mask(flat[n], here) for n in TARGET_FIELDS})
-            )
+        said = [
+            self._reply(reply, tf.boolean_mask(flat["targets"], flat["reply"] == number), flat)
+            for number, reply in enumerate(self._config.order.replies)
+        ]
         return tuple(tf.concat(parts, axis=0) for parts in zip(*said, strict=True))
 
     def _reply(
-        self, reply: Reply, flat: Mapping[str, tf.Tensor]
+        self, reply: Reply, targets: tf.Tensor, flat: Mapping[str, tf.Tensor]
     ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         """Tokens and kinds of one reply to each target, EOS at the end."""
-        count = tf.size(flat["targets"])
+        count = tf.size(targets)
         parts = {
-            Kind.LABEL: lambda: self._labels.rows(flat["targets"]),
+            Kind.LABEL: lambda: self._labels.rows(targets),
             Kind.CONNECTIVE: lambda: _repeat(self._config.connective, count),
             Kind.RATIONALE: lambda: self._perturbed(flat),
             Kind.EOS: lambda: _repeat((self._eos,), count),
@@ -125,10 +147,18 @@ class Composer:
         return tf.concat(tokens, axis=1), tf.concat(kinds, axis=1)
 
     def _perturbed(self, flat: Mapping[str, tf.Tensor]) -> tf.RaggedTensor:
-        lengths = flat["rationale_lengths"]
-        tokens = self._rationales.rows(flat["donors"], lengths).to_tensor()
-        words = self._words.rows(flat["donors"], lengths).to_tensor()
-        changed = self._config.perturbation.transform(tokens, words, lengths, flat["streams"])
+        """The rationales' tokens, after transforms: donors and edits are in `places`."""
+        places = tf.RaggedTensor.from_row_lengths(
+            flat["places"], flat["rationale_lengths"], validate=False
+        )
+        tokens = places.with_flat_values(tf.gather(self._rationales, places.flat_values))
+        perturbation, lengths = self._config.perturbation, flat["rationale_lengths"]
+        if not isinstance(perturbation, Transform):
+            return tokens
+        units = places.with_flat_values(tf.gather(self._units, places.flat_values))
+        changed = perturbation.transform(
+            tokens.to_tensor(), units.to_tensor(), lengths, flat["streams"]
+        )
         return tf.RaggedTensor.from_tensor(changed, lengths=lengths, row_splits_dtype=tf.int32)
 
 
@@ -139,10 +169,9 @@ class _Table:
         self._values = tf.constant(ragged.values, tf.int32)
         self._offsets = tf.constant(ragged.offsets, tf.int32)
 
-    def rows(self, rows: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.RaggedTensor:
-        """Some rows, or the first `lengths` values of each."""
-        starts = tf.gather(self._offsets, rows)
-        ends = tf.gather(self._offsets, rows + 1) if lengths is None else starts + lengths
+    def rows(self, rows: tf.Tensor) -> tf.RaggedTensor:
+        """Some rows."""
+        starts, ends = tf.gather(self._offsets, rows), tf.gather(self._offsets, rows + 1)
         where = tf.ragged.range(starts, ends, row_splits_dtype=tf.int32)
         return where.with_flat_values(tf.gather(self._values, where.flat_values))
 
@@ -158,6 +187,15 @@ class _Scatter:
 
     def __call__(self, values: tf.Tensor) -> tf.Tensor:
         return tf.reshape(tf.scatter_nd(self._where, values, [self._size]), self._shape)
+
+
+def _places(step: Step, rationales: np.ndarray) -> np.ndarray:
+    """Places of some targets' rationales, one after the other."""
+    ends = np.cumsum(step.rationale_lengths)
+    lengths = step.rationale_lengths[rationales]
+    ahead = np.cumsum(lengths) - lengths
+    shift = np.repeat((ends[rationales] - lengths) - ahead, lengths)
+    return step.places[np.arange(len(shift)) + shift]
 
 
 def _scatter_segments(shape, flat, values: tf.Tensor, empty: int) -> tf.Tensor:

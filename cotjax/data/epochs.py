@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cotjax.targets.perturb import mix, streams
+from cotjax.targets.keys import mix, streams
 
 
 def draw_one(
@@ -28,6 +28,33 @@ def draw_one(
     keys = mix(keys ^ mix(shuffles_before)[question])
     shuffled = np.lexsort((keys, question))
     return shuffled[np.cumsum(count) - count + epoch % count]
+
+
+def draw_weighted(
+    question: np.ndarray, weights: np.ndarray, id_hashes: np.ndarray, seed: int, epoch: int
+) -> np.ndarray:
+    """One target of each question, each as likely as its weight says.
+
+    A draw depends on seed, epoch and the question's own weights. It takes additions, products and
+    comparisons of floats alone, which every machine rounds alike, so all hosts draw the same.
+
+    Args:
+      question: int [targets], the question of each, rising from 0.
+      weights: float [targets], above 0; they need not add up to 1.
+      id_hashes: uint64 [questions], of the questions' ids.
+      seed, epoch: Key of the draw.
+
+    Returns:
+      int64 [questions]
+    """
+    count = np.bincount(question)
+    first = np.cumsum(count) - count
+    by_question = np.zeros((len(count), count.max()))
+    by_question[question, np.arange(len(question)) - first[question]] = weights
+    sums = np.cumsum(by_question, axis=1)
+    keys = streams(seed, id_hashes, np.zeros(len(count), int), epoch, "mixture")
+    drawn = keys * 2.0**-32 * sums[:, -1]
+    return first + (sums <= drawn[:, None]).sum(axis=1)
 
 
 def epoch_order(

@@ -1,19 +1,27 @@
 """From questions and their rationales to the texts of every target."""
 
 import dataclasses
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ml_collections.config_dict import ConfigDict
 
-from cotjax.config_rules import pairs
+from cotjax.attribution.scores import Scores, read_scores
+from cotjax.config_checks import pairs
+from cotjax.data.chosen import Chosen, asked, choose, count_kept, scored, weights_of
+from cotjax.data.rationales import needs_rationale, training_records
 from cotjax.errors import InputError
-from cotjax.records import Rationale, Record
+from cotjax.records import Record
+from cotjax.targets.mixture import MIXTURE, parse_mixture
+from cotjax.targets.segmentation import keep_lines
 from cotjax.targets.selection import Selection
+from cotjax.targets.tags import Tags, has_tags, spell
 from cotjax.tasks.base import Question, Task
-from cotjax.tasks.sources import load_records, read_split, to_question
+from cotjax.tasks.splits import fixed_subset
 
+TAGS, REFERENCE = "data.selection.tags", "data.perturbation.reference"
 MOST_TAGS = 24  # named in an error
 
 
@@ -25,8 +33,11 @@ class Target:
       question: Position of the question in `Examples.inputs`.
       sample: Number of the rationale among its question's.
       label: The formatted label.
-      rationale: The whole rationale, on one line; empty where there is none and none is needed.
+      rationale: The whole rationale, its words one space apart and its lines one newline; empty
+        where there is none and none is needed.
       key_words: Positions of its important words, most important first.
+      reference: The rationale that data.perturbation.reference names; empty where there is none.
+      answer: The label as text: of choices, the choice's.
     """
 
     question: int
@@ -34,6 +45,8 @@ class Target:
     label: str
     rationale: str
     key_words: tuple[int, ...] = ()
+    reference: str = ""
+    answer: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +58,17 @@ class Examples:
       inputs: The questions as the task formats them, without any prefix.
       targets: All that is trained on.
       dropped: How many questions or rationales were left out, by reason.
+      kept: How many are trained on, by what tells them apart.
+      draw_weights: Of each target: how likely an epoch of a mixture draws it among those of its
+        question, up to a factor; None where it is no mixture.
     """
 
     ids: tuple[str, ...]
     inputs: tuple[str, ...]
     targets: tuple[Target, ...]
     dropped: Counter
+    kept: Counter = dataclasses.field(default_factory=Counter)
+    draw_weights: tuple[float, ...] | None = None
 
 
 def training_examples(task: Task, config: ConfigDict, questions: Sequence[Question]) -> Examples:
@@ -59,24 +77,39 @@ def training_examples(task: Task, config: ConfigDict, questions: Sequence[Questi
     Raises:
       InputError: if the records are unusable, or there are none and the config needs some.
     """
-    records = _training_records(task, config)
-    if config.data.rationales == "human":
-        records = [people_as_teachers(record) for record in records]
-    wanted = {question.id: question for question in questions}
-    selection = config.data.selection
+    records = training_records(task, config)
+    part = fixed_subset(questions, math.ceil(config.data.fraction * len(questions)))
+    wanted = {question.id: question for question in part}
     examples = make_examples(
         task,
         records,
         label_source=config.data.label_source,
-        selection=Selection(
-            selection.name, selection.correct_only, pairs(selection.tags, "data.selection.tags")
-        ),
+        selection=selection_of(config),
         questions=wanted,
-        needs_rationale=_needs_rationale(config, records),
+        needs_rationale=needs_rationale(config, records),
+        reference=pairs(config.data.perturbation.reference, REFERENCE),
+        scores=read_scores(Path(config.data.scores)) if config.data.scores else None,
     )
-    missing = len(wanted.keys() - {record.id for record in records})
-    counted = Counter({"training questions without a record": missing} if missing else {})
+    counted = Counter(
+        {
+            "training questions without a record": len(wanted.keys() - {one.id for one in records}),
+            "training questions beyond data.fraction": len(questions) - len(part),
+        }
+    )
     return dataclasses.replace(examples, dropped=examples.dropped + counted)
+
+
+def selection_of(config: ConfigDict) -> Selection:
+    """The selection that a config names."""
+    section = config.data.selection
+    return Selection(
+        name=section.name,
+        answers=section.answers,
+        tags=pairs(section.tags, TAGS),
+        k=section.k,
+        sources=parse_mixture(section.mixture),
+        seed=config.seed,
+    )
 
 
 def make_examples(
@@ -87,6 +120,8 @@ def make_examples(
     selection: Selection | None = None,
     questions: Mapping[str, Question] | None = None,
     needs_rationale: bool = True,
+    reference: Tags | None = None,
+    scores: Scores | None = None,
 ) -> Examples:
     """Pairs every chosen rationale with its question and label.
 
@@ -100,127 +135,78 @@ def make_examples(
       selection: Which of a question's rationales become targets; by default all.
       questions: Those to use, by their ids; None for all.
       needs_rationale: Otherwise every question is one target, its gold label alone.
+      reference: Tags of the rationale that a question's targets refer to: its first such one.
+      scores: Of the words of the chosen rationales; None for the key words that records name.
 
     Raises:
-      InputError: if nothing is left, naming the counts; if no rationale has the selection's tags;
-        if an id means two questions.
+      InputError: if nothing is left, naming the counts; if no rationale has the tags that are
+        asked for; if a chosen one has no scores; if an id means two questions.
     """
     selection = selection or Selection()
     records = list(records)
-    if selection.tags:
-        _check_tags(selection, records)
-    ids, inputs, targets, dropped = [], [], [], Counter()
-    for record in records:
-        if questions is not None and record.id not in questions:
-            reason = "without a gold label" if record.label is None else "of other questions"
-            dropped[f"records {reason}"] += 1
-            continue
-        question = to_question(record, split="")
-        if questions is not None:
-            _check_same(task, question, questions[record.id])
-        if needs_rationale:
-            found = _targets(task, question, record, len(ids), label_source, selection, dropped)
-        else:
-            found = [Target(len(ids), 0, task.format_label(question, question.label), "")]
-        if not found:
-            dropped["questions without a usable rationale"] += 1
-            continue
-        ids.append(record.id)
-        inputs.append(task.format_input(question))
-        targets += found
-    if not targets:
+    asked_for = [(TAGS, selection.tags), (REFERENCE, reference or {})]
+    for field, tags in asked_for + [(MIXTURE, source.tags) for source in selection.sources]:
+        _check_tags(field, tags, records)
+    dropped: Counter[str] = Counter()
+    chosen = asked(task, records, questions, dropped)
+    if needs_rationale:
+        chosen = choose(task, chosen, label_source, selection, dropped)
+    if not chosen:
         reasons = ", ".join(f"{count} {reason}" for reason, count in (+dropped).items())
         raise InputError(
             f"config.data.records leaves no target to train on ({reasons or 'no record'})"
         )
-    return Examples(tuple(ids), tuple(inputs), tuple(targets), +dropped)
-
-
-def people_as_teachers(record: Record) -> Record:
-    """Returns a record with people's explanations as its rationales, tagged `human=NAME`.
-
-    They explain the gold label.
-    """
-    correct = None if record.label is None else True
-    rationales = tuple(
-        Rationale(number, text, record.label, correct, tags={"human": name})
-        for number, (name, text) in enumerate((record.human or {}).items())
+    if scores is not None:
+        chosen = scored(chosen, scores)
+    references = [_reference(one.record, reference or {}) for one in chosen]
+    kept = count_kept(chosen, selection)
+    if reference:
+        kept["questions without a rationale to refer to"] = references.count("")
+    return Examples(
+        ids=tuple(one.record.id for one in chosen),
+        inputs=tuple(task.format_input(one.question) for one in chosen),
+        targets=tuple(_targets(task, chosen, label_source, references)),
+        dropped=+dropped,
+        kept=+kept,
+        draw_weights=weights_of(chosen, selection),
     )
-    return dataclasses.replace(record, rationales=rationales)
 
 
-def _training_records(task: Task, config: ConfigDict) -> list[Record]:
-    """The rationales that a config names: a records folder, or the source's own."""
-    split, allow_incomplete = config.task.train_split, config.data.allow_incomplete
-    if config.data.records:
-        return read_split(task, Path(config.data.records), split, allow_incomplete)
-    return load_records(task, config.task.source, split, allow_incomplete)
-
-
-def _needs_rationale(config: ConfigDict, records: Sequence[Record]) -> bool:
-    """Whether questions without a rationale are of no use: not where the source has none at all.
-
-    Raises:
-      InputError: if it has none and the config asks for some.
-    """
-    data = config.data
-    if data.records or any(record.rationales for record in records):
-        return True
-    for name, value, idle in (
-        ("order", data.order, "label_only"),
-        ("label_source", data.label_source, "gold"),
-        ("selection.tags", data.selection.tags, ""),
-        ("selection.correct_only", data.selection.correct_only, False),
-    ):
-        if value != idle:
-            raise InputError(
-                f"config.data.records is unset and config.task.source={config.task.source!r} has "
-                f"no rationales, but config.data.{name}={value!r} needs some"
+def _targets(
+    task: Task, chosen: Sequence[Chosen], label_source: str, references: Sequence[str]
+) -> Iterator[Target]:
+    """The targets of all questions; one a question that needs no rationale."""
+    for number, (one, reference) in enumerate(zip(chosen, references, strict=True)):
+        gold = one.question.label
+        if not one.rationales:
+            yield Target(number, 0, task.format_label(one.question, gold), "")
+        for rationale in one.rationales:
+            label = gold if label_source == "gold" else rationale.answer
+            yield Target(
+                question=number,
+                sample=rationale.sample,
+                label=task.format_label(one.question, label),
+                rationale=keep_lines(rationale.text),
+                key_words=tuple(rationale.key_words or ()),
+                reference=reference,
+                answer=label,
             )
-    return False
 
 
-def _check_tags(selection: Selection, records: Sequence[Record]) -> None:
+def _reference(record: Record, tags: Tags) -> str:
+    """The text of a record's first rationale with all the tags; empty without tags or any such."""
+    texts = (one.text for one in record.rationales if tags and has_tags(tags, one, record.tags))
+    return keep_lines(next(texts, ""))
+
+
+def _check_tags(field: str, wanted: Tags, records: Sequence[Record]) -> None:
     """Refuses tags that no rationale has, naming some that are there."""
     tagged = [(rationale, record.tags) for record in records for rationale in record.rationales]
-    if any(selection.has_tags(*one) for one in tagged):
+    if not wanted or any(has_tags(wanted, *one) for one in tagged):
         return
-    wanted = ",".join(f"{name}={value}" for name, value in selection.tags.items())
     groups = [group or {} for rationale, tags in tagged for group in (rationale.tags, tags)]
     known = sorted({f"{name}={value}" for group in groups for name, value in group.items()})
     raise InputError(
-        f"config.data.selection.tags={wanted!r}: no rationale is tagged so; there are "
+        f"config.{field}={spell(wanted)!r}: no rationale is tagged so; there are "
         + (", ".join(known[:MOST_TAGS]) or "no tags")
     )
-
-
-def _check_same(task: Task, one: Question, other: Question) -> None:
-    """Refuses records that give an id of the source's to another question."""
-    if task.normalised_question(one) != task.normalised_question(other):
-        raise InputError(
-            f"config.data.records asks {one.text!r} under the id {one.id!r}, "
-            f"config.task.source asks {other.text!r}: they are of different data sets"
-        )
-
-
-def _targets(task, question, record, number, label_source, selection, dropped):
-    """A question's targets; what is left out is added to `dropped`."""
-    chosen, others = selection.choose(record.rationales, record.tags)
-    dropped.update(others)
-    targets = []
-    for position in chosen:
-        rationale = record.rationales[position]
-        label = record.label if label_source == "gold" else rationale.answer
-        if label is None:
-            dropped["rationales without a parsed answer"] += 1
-            continue
-        targets.append(
-            Target(
-                number,
-                rationale.sample,
-                task.format_label(question, label),
-                " ".join(rationale.text.split()),
-                tuple(rationale.key_words or ()),
-            )
-        )
-    return targets

@@ -39,13 +39,13 @@ class Layout:
 
     Attributes:
       rows: Rows that are used.
-      unit_input: [units] which input the unit is.
+      unit_reply: [units] a reply that reads the unit.
       unit_row, unit_offset, unit_segment: [units] in the encoder; segments count from 1.
       row, offset, segment, source: [replies] in the decoder; `source` is the encoder segment read.
     """
 
     rows: int
-    unit_input: np.ndarray
+    unit_reply: np.ndarray
     unit_row: np.ndarray
     unit_offset: np.ndarray
     unit_segment: np.ndarray
@@ -65,7 +65,7 @@ def lay_out(
     """Lays out a step's replies.
 
     Args:
-      inputs: int [replies], which input each reply reads.
+      inputs: int [replies], which input each reply reads; equal ones share an encoder pass.
       encoder_lengths, decoder_lengths: int [replies], tokens of its input and of itself.
       shape: No length may be above the row's.
       packing: Otherwise every reply has a row and an encoder pass of its own.
@@ -85,7 +85,7 @@ def lay_out(
     back = np.argsort(of_reply)  # from the units' order to the step's
     return Layout(
         rows=int(unit_row.max(initial=-1)) + 1,
-        unit_input=inputs[[unit[0] for unit in units]],
+        unit_reply=np.array([unit[0] for unit in units]),
         unit_row=unit_row,
         unit_offset=before[:, 0],
         unit_segment=unit_segment,

@@ -5,13 +5,15 @@ import functools
 
 import numpy as np
 
-from cotjax.data.epochs import draw_one, epoch_order
+from cotjax.data.epochs import draw_one, draw_weighted, epoch_order
 from cotjax.data.lengths import ReplyLengths
 from cotjax.data.packing import Layout, RowShape, choose_row_counts, choose_shape, lay_out
+from cotjax.data.perturbed import Perturbed
 from cotjax.data.tokens import TokenTable
 from cotjax.data.weights import loss_coefficients
+from cotjax.targets.donors import Perturbation
 from cotjax.targets.orders import Order
-from cotjax.targets.perturb import Perturbation, streams
+from cotjax.targets.units import cut
 
 SURVEYED_STEPS = 32  # of an epoch, laid out to choose the row counts
 
@@ -29,6 +31,7 @@ class StepConfig:
       batch_size: Targets a step.
       targets_per_question: Targets of a question that stand together in a step.
       target_length: Tokens of a reply at most.
+      input_length: Tokens that are read at most, where a rationale is among them.
       question_weight: Of a question's N targets in an epoch: `sum`, each weighs 1; `mean`, 1 / N.
       label_weight, rationale_weight, normalise: See `loss_coefficients`.
       packing, encoder_length, decoder_length: See the `data` section of the config.
@@ -44,6 +47,7 @@ class StepConfig:
     batch_size: int = 32
     targets_per_question: int = 1
     target_length: int = 256
+    input_length: int = 512
     question_weight: str = "sum"
     label_weight: float = 1.0
     rationale_weight: float = 1.0
@@ -62,10 +66,12 @@ class Step:
 
     Attributes:
       targets: [targets] rows of the table.
-      donors: [targets] rows of the table whose rationales they say.
-      rationale_lengths: [targets] tokens of those that fit.
+      places: [tokens] where their rationales' tokens stand among the table's, as far as they fit,
+        one target after the other.
+      rationale_lengths: [targets] how many of these are each target's.
       streams: uint32 [targets], of the perturbation's draws.
       inputs: [replies, targets] rows of the table's inputs.
+      read: [replies, targets] tokens that the encoder reads for each reply.
       tokens: [replies, targets, kinds], how many each reply says of each kind.
       coefficients: float32 [replies, targets, kinds], loss weight of each of these tokens.
       layout: Where everything stands; its replies are [replies, targets], flattened.
@@ -73,10 +79,11 @@ class Step:
     """
 
     targets: np.ndarray
-    donors: np.ndarray
+    places: np.ndarray
     rationale_lengths: np.ndarray
     streams: np.ndarray
     inputs: np.ndarray
+    read: np.ndarray
     tokens: np.ndarray
     coefficients: np.ndarray
     layout: Layout
@@ -91,21 +98,34 @@ class Steps:
       per_epoch: Steps of an epoch; the last may hold fewer targets.
       shape: Lengths of a row.
       row_counts: The numbers of rows that steps may have.
+      perturbed: Whose rationales the targets have, and what is made of them.
     """
 
-    def __init__(self, table: TokenTable, config: StepConfig):
+    def __init__(
+        self, table: TokenTable, config: StepConfig, draw_weights: np.ndarray | None = None
+    ):
         """Surveys some steps to choose the row shape and counts.
 
+        Args:
+          table: All targets of the run.
+          config: What its steps hold.
+          draw_weights: float [targets]: where an epoch draws one target a question, how likely each
+            is, up to a factor; by default they come in turn.
+
         Raises:
-          InputError: if the target length would cut a label, or a row is too short.
+          InputError: if a label or a question would be cut, or a row is too short.
         """
-        self.table, self.config = table, config
+        self.table, self.config, self._draw_weights = table, config, draw_weights
         self.targets_per_epoch = table.num_questions if config.one_per_epoch else table.num_targets
         self.per_epoch = -(-self.targets_per_epoch // config.batch_size)
-        self._first_of_question = np.searchsorted(table.question, np.arange(table.num_questions))
         self._per_question = np.bincount(table.question, minlength=table.num_questions)
+        self.perturbed = Perturbed(table, config.perturbation, config.seed, config.redraw)
         self._lengths = ReplyLengths(
-            table, config.order, len(config.connective), config.target_length
+            table,
+            config.order,
+            len(config.connective),
+            config.target_length,
+            config.input_length,
         )
         self.shape = self._choose_shape()
         self.row_counts: tuple[int, ...] = ()  # none yet while steps are surveyed
@@ -113,31 +133,28 @@ class Steps:
 
     def __getitem__(self, step: int) -> Step:
         """Lays out a step, counted from 0."""
-        config, table = self.config, self.table
+        config = self.config
         targets, epoch = self.targets(step)
-        donors = self._donors(epoch)[targets]
-        kept = self._lengths.rationales(targets, donors)
+        places, lengths = self.perturbed.places(targets, epoch)
+        places, kept = cut(places, lengths, self._lengths.fit(targets, lengths))
         tokens = self._lengths.tokens(targets, kept)
         inputs = self._lengths.inputs(targets)
+        read = self._lengths.read(targets, kept)
+        own_passes = config.order.reads_rationale
         layout = lay_out(
-            inputs.ravel(),
-            table.inputs.lengths[inputs].ravel(),
+            np.arange(inputs.size) if own_passes else inputs.ravel(),
+            read.ravel(),
             tokens.sum(axis=-1).ravel(),
             self.shape,
             config.packing,
         )
         return Step(
             targets=targets,
-            donors=donors,
+            places=places,
             rationale_lengths=kept,
-            streams=streams(
-                config.seed,
-                table.id_hashes[table.question[targets]],
-                table.samples[targets],
-                epoch if config.redraw else 0,
-                config.perturbation.name,
-            ),
+            streams=self.perturbed.streams(targets, epoch),
             inputs=inputs,
+            read=read,
             tokens=tokens,
             coefficients=loss_coefficients(
                 tokens,
@@ -164,8 +181,12 @@ class Steps:
         return epochs * self.targets_per_epoch + of_epoch
 
     def count_cut(self) -> tuple[int, int]:
-        """How many rationales, donated as in epoch 0, don't fit, and the tokens cut off them."""
-        return self._lengths.count_cut(self._donors(0))
+        """How many rationales don't fit, as epoch 0 has them, and the tokens cut off them."""
+        if not self.config.order.uses_rationale:
+            return 0, 0
+        lengths = self.perturbed.lengths
+        lost = lengths - self._lengths.fit(np.arange(len(lengths)), lengths)
+        return int((lost > 0).sum()), int(lost.sum())
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run
     def _order(self, epoch: int) -> np.ndarray:
@@ -174,17 +195,12 @@ class Steps:
         how = (config.targets_per_question, config.batch_size, config.seed, epoch)
         if not config.one_per_epoch:
             return epoch_order(self._per_question, *how)
-        drawn = draw_one(table.question, table.samples, table.id_hashes, config.seed, epoch)
+        key = (table.id_hashes, config.seed, epoch)
+        if self._draw_weights is None:
+            drawn = draw_one(table.question, table.samples, *key)
+        else:
+            drawn = draw_weighted(table.question, self._draw_weights, *key)
         return drawn[epoch_order(np.ones_like(drawn), *how)]
-
-    @functools.lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run
-    def _donors(self, epoch: int) -> np.ndarray:
-        """int64 [all targets]: the target whose rationale each one says."""
-        config, question = self.config, self.table.question
-        draw = epoch if config.redraw else 0
-        donor = config.perturbation.donors(self.table.num_questions, config.seed, draw)[question]
-        number = np.arange(len(question)) - self._first_of_question[question]
-        return self._first_of_question[donor] + number % self._per_question[donor]
 
     def _weights(self, targets: np.ndarray) -> np.ndarray:
         """What each target weighs, float [targets]: see `StepConfig.question_weight`."""
@@ -194,22 +210,22 @@ class Steps:
         return 1 / self._per_question[self.table.question[targets]]
 
     def _choose_shape(self) -> RowShape:
-        """Row lengths that hold any reply, whoever donates its rationale."""
-        config, table, lengths = self.config, self.table, self._lengths
-
-        def reply_lengths(donors: np.ndarray) -> np.ndarray:
-            return lengths.tokens(targets, lengths.rationales(targets, donors)).sum(axis=-1)
-
-        targets = np.arange(table.num_targets)
-        encoder = table.inputs.lengths[lengths.inputs(targets)].ravel()
-        decoder = reply_lengths(self._donors(0)).ravel()
-        if config.perturbation.donors(2, 0, 0)[0] != 0:  # other epochs pair lengths otherwise
-            worst = reply_lengths(np.full_like(targets, table.rationales.lengths.argmax())).max()
-            decoder = np.append(decoder, worst)
-            encoder = np.append(encoder, encoder.max())
+        """Row lengths that hold any reply, whatever the epochs' draws make of its rationale."""
+        config = self.config
+        encoder, decoder = self._reply_lengths(self.perturbed.lengths)
+        most = self._reply_lengths(self.perturbed.most())
+        if any(np.any(one > other) for one, other in zip(most, (encoder, decoder), strict=True)):
+            encoder, decoder = np.append(encoder, most[0].max()), np.append(decoder, most[1].max())
         return choose_shape(
             encoder, decoder, config.encoder_length, config.decoder_length, config.packing
         )
+
+    def _reply_lengths(self, rationales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What all replies read and say, int [replies * all targets], of rationales so long."""
+        targets = np.arange(self.table.num_targets)
+        kept = self._lengths.fit(targets, rationales)
+        said = self._lengths.tokens(targets, kept).sum(axis=-1)
+        return self._lengths.read(targets, kept).ravel(), said.ravel()
 
     def _choose_row_counts(self) -> tuple[int, ...]:
         config = self.config

@@ -11,12 +11,13 @@ import numpy as np
 from cotjax.data.examples import Examples
 from cotjax.data.ragged import Ragged
 from cotjax.data.tokenizer import Tokenizer
-from cotjax.errors import InputError
+from cotjax.targets.characters import ASCII
 from cotjax.targets.orders import Order
 from cotjax.targets.perturb import stable_hash
-from cotjax.targets.words import WordChoice
+from cotjax.targets.segmentation import step_starts
+from cotjax.targets.words import words_of_label, words_of_reasoning
 
-FORMAT = 2  # of the cached arrays; raise it when their meaning changes
+FORMAT = 4  # of the cached arrays; raise it when their meaning changes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +27,13 @@ class TokenTable:
     Attributes:
       inputs: Tokens of each question as each of the order's replies asks it, EOS included; those
         of a question stand together.
-      labels, rationales, key_words: Of each target; key words as positions of words.
-      words: int32 [rationale tokens], the position of each token's word in its rationale.
+      labels, rationales: Of each target.
+      key_words, label_words, keywords: Positions of words in each rationale: those that matter,
+        most important first; those that say the label; those of reasoning.
+      words, steps: int32 [rationale tokens], the position of each token's word and of its step in
+        its rationale, from 0.
+      reference: int32 [targets], tokens of the rationale whose length the target's is to have; 0
+        where there is none.
       question: int32 [targets], number of the question.
       samples: int32 [targets], number of the rationale among its question's.
       id_hashes: uint64 [questions], of the questions' ids.
@@ -37,7 +43,11 @@ class TokenTable:
     labels: Ragged
     rationales: Ragged
     key_words: Ragged
+    label_words: Ragged
+    keywords: Ragged
     words: np.ndarray
+    steps: np.ndarray
+    reference: np.ndarray
     question: np.ndarray
     samples: np.ndarray
     id_hashes: np.ndarray
@@ -90,35 +100,6 @@ def cut_inputs(table: TokenTable, length: int, eos: int) -> tuple[TokenTable, in
     return dataclasses.replace(table, inputs=inputs), int((over > 0).sum()), int(over.sum())
 
 
-def keep_words(table: TokenTable, choice: WordChoice) -> TokenTable:
-    """Drops the words that `choice` doesn't keep, and numbers the others anew.
-
-    Raises:
-      InputError: if key words are asked for and a rationale names none.
-    """
-    if choice.name == "all":
-        return table
-    if choice.name == "key_words" and not table.key_words.lengths.all():
-        missing = int((table.key_words.lengths == 0).sum())
-        raise InputError(
-            f"config.data.words.name='key_words': {missing} of {table.num_targets} rationales "
-            "name no key words in their records"
-        )
-    masks, words = [], []
-    for target in range(table.num_targets):
-        of_token = table.words[slice(*table.rationales.offsets[target : target + 2])]
-        num_words = int(of_token.max(initial=-1)) + 1
-        key_words = table.key_words[target]
-        kept = choice.keep(num_words, key_words[key_words < num_words])
-        masks.append(kept[of_token])
-        words.append((np.cumsum(kept) - 1)[of_token[kept[of_token]]])
-    return dataclasses.replace(
-        table,
-        rationales=table.rationales.keep(np.concatenate(masks)),
-        words=np.concatenate(words).astype(np.int32),
-    )
-
-
 def count_tokens(table: TokenTable, unknown: int, order: Order) -> dict[str, int]:
     """Tokens and unknown tokens of each field that the order uses."""
     counts = {}
@@ -129,15 +110,42 @@ def count_tokens(table: TokenTable, unknown: int, order: Order) -> dict[str, int
     return counts
 
 
+def count_unmapped(examples: Examples, tokenizer: Tokenizer, order: Order) -> dict[str, int]:
+    """Unknown tokens that the map of characters spares each field; nothing without a map."""
+    if tokenizer.unmapped is None:
+        return {}
+    targets = examples.targets
+    texts = {
+        "inputs": [text for text in examples.inputs for _ in order.replies],
+        "labels": [target.label for target in targets],
+        "rationales": [target.rationale for target in targets] * order.uses_rationale,
+    }
+    counts = {}
+    for field, of_field in texts.items():
+        signs = [text for text in of_field if not ASCII.keys().isdisjoint(text)]
+        before, after = (
+            sum(ids.count(one.unknown) for ids in one.encode(signs))
+            for one in (tokenizer.unmapped, tokenizer)
+        )
+        counts[f"{field}/unknown_mapped"] = before - after
+    return counts
+
+
 def _tokenize(examples: Examples, inputs: list[str], tokenizer: Tokenizer) -> TokenTable:
     targets = examples.targets
-    rationales = tokenizer.encode_words([target.rationale for target in targets])
+    texts = [target.rationale for target in targets]
+    rationales = tokenizer.encode_units(texts, [step_starts(text) for text in texts])
+    references = tokenizer.encode([target.reference for target in targets])
     return TokenTable(
         inputs=Ragged.from_lists([[*ids, tokenizer.eos] for ids in tokenizer.encode(inputs)]),
         labels=Ragged.from_lists(tokenizer.encode([target.label for target in targets])),
-        rationales=Ragged.from_lists([ids for ids, _ in rationales]),
+        rationales=Ragged.from_lists([ids for ids, _, _ in rationales]),
         key_words=Ragged.from_lists([target.key_words for target in targets]),
-        words=Ragged.from_lists([words for _, words in rationales]).values,
+        label_words=Ragged.from_lists([words_of_label(t.rationale, t.answer) for t in targets]),
+        keywords=Ragged.from_lists([words_of_reasoning(text) for text in texts]),
+        words=Ragged.from_lists([words for _, words, _ in rationales]).values,
+        steps=Ragged.from_lists([steps for _, _, steps in rationales]).values,
+        reference=np.array([len(ids) for ids in references], np.int32),
         question=np.array([target.question for target in targets], np.int32),
         samples=np.array([target.sample for target in targets], np.int32),
         id_hashes=np.array([stable_hash(name) for name in examples.ids], np.uint64),

@@ -25,8 +25,7 @@ class Work:
     @classmethod
     def of(cls, step: Step, steps: Steps) -> "Work":
         """Counts one step of `steps`."""
-        encoder = steps.table.inputs.lengths[step.layout.unit_input]
-        read = steps.table.inputs.lengths[step.inputs]
+        encoder = step.read.ravel()[step.layout.unit_reply]
         said = step.tokens.sum(axis=-1)
         return cls(
             examples=len(step.targets),
@@ -35,7 +34,7 @@ class Work:
             decoder=int(said.sum()),
             encoder_squares=int((encoder**2).sum()),
             decoder_squares=int((said**2).sum()),
-            products=int((read * said).sum()),
+            products=int((step.read * said).sum()),
             encoder_positions=step.num_rows * steps.shape.encoder,
             decoder_positions=step.num_rows * steps.shape.decoder,
         )

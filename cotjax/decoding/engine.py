@@ -15,7 +15,8 @@ from jax import Array
 from jax.sharding import Mesh
 
 from cotjax.decoding.limits import Limits
-from cotjax.decoding.sampling import Method, keys_at, sample
+from cotjax.decoding.sampling import Contrast, Method, keys_at, sample
+from cotjax.decoding.stops import Marks
 from cotjax.mesh import LogicalAxes, leaf_shardings
 
 IDLE, RUNNING, ENDED, FULL = range(4)  # ended by an end token; full: at the limit of tokens
@@ -194,7 +195,7 @@ def read_prompts(
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=3)
 def decode(
-    reader: Reader, rules: Rules, params: Any, slots: Slots, orders: Orders, marks: Array
+    reader: Reader, rules: Rules, params: Any, slots: Slots, orders: Orders, marks: Marks
 ) -> tuple[Slots, Array]:
     """Runs all slots until the host should look.
 
@@ -204,7 +205,7 @@ def decode(
       params: The teacher's.
       slots: Taken over.
       orders: What to begin and to release first.
-      marks: bool [vocab], tokens that may complete a stop string.
+      marks: What tokens may end.
 
     Returns:
       The slots, and how many steps were done.
@@ -238,7 +239,7 @@ def _begin(slots: Slots, orders: Orders) -> Slots:
     )
 
 
-def _write(reader: Reader, rules: Rules, params: Any, slots: Slots, marks: Array) -> Slots:
+def _write(reader: Reader, rules: Rules, params: Any, slots: Slots, marks: Marks) -> Slots:
     """One token more in every slot that is running."""
     num_slots, limit = slots.written.shape
     contexts = len(slots.entry) // num_slots
@@ -252,7 +253,7 @@ def _write(reader: Reader, rules: Rules, params: Any, slots: Slots, marks: Array
         slots.written,
         slots.length,
         ends=rules.ends,
-        contrast=logits[num_slots:] if contexts > 1 else None,
+        contrast=Contrast(logits[num_slots:], marks.closing) if contexts > 1 else None,
     )
     is_running = slots.state == RUNNING
     here = is_running[:, None] & (jnp.arange(limit) == slots.length[:, None])
@@ -266,5 +267,5 @@ def _write(reader: Reader, rules: Rules, params: Any, slots: Slots, marks: Array
         logprobs=jnp.where(here, logprobs[:, None], slots.logprobs),
         length=length,
         state=jnp.where(is_running, state, slots.state),
-        marked=slots.marked | (is_running & marks[tokens]),
+        marked=slots.marked | (is_running & marks.completing[tokens]),
     )

@@ -1,4 +1,4 @@
-"""Greedy decoding of a batch in one compiled loop, with an explicit key-value cache."""
+"""Decoding of a batch in one compiled loop, with an explicit key-value cache: greedy or sampled."""
 
 import functools
 import operator
@@ -9,13 +9,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from cotjax.decoding.sampling import Greedy, Method, keys_at
 from cotjax.models.t5 import T5, T5Config, empty_cache
 
 
 class Generated(NamedTuple):
-    """What each row wrote: tokens [batch, max_tokens], 0 after the end, and lengths [batch].
+    """What each row wrote: tokens [.., max_tokens], 0 after the end, and lengths [..].
 
-    The closing tokens (end of sequence or a stop) are among the tokens and counted.
+    Rows are [batch], or [batch, samples]. The closing tokens (end of sequence or a stop) are among
+    the tokens and counted.
     """
 
     tokens: Array
@@ -23,13 +25,13 @@ class Generated(NamedTuple):
 
 
 class _Loop(NamedTuple):
-    """What one step of decoding hands to the next."""
+    """What one step of decoding hands to the next; rows are [batch] or [samples, batch]."""
 
     index: Array  # position in the decoder
-    token: Array  # [batch], the decoder's next input
+    token: Array  # [rows], the decoder's next input
     cache: Any  # of the layers, apart (see layers_apart)
     written: Generated
-    done: Array  # [batch]
+    done: Array  # [rows]
 
 
 def greedy(
@@ -50,59 +52,113 @@ def greedy(
     """
     if prefix is None:
         prefix = jnp.zeros((encoder_tokens.shape[0], 0))
-    return _greedy(
-        model.config, max_tokens, stops, params, encoder_tokens, encoder_segments, prefix
+    return _generate(
+        model.config,
+        Greedy(),
+        max_tokens,
+        stops,
+        params,
+        encoder_tokens,
+        encoder_segments,
+        prefix,
+        None,
     )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _greedy(
+def sampled(
+    model: T5,
+    params: dict,
+    encoder_tokens: Array,
+    encoder_segments: Array,
+    prefix: Array,
+    keys: Array,
+    *,
+    method: Method,
+    max_tokens: int,
+    stops: tuple[tuple[int, ...], ...] = (),
+) -> Generated:
+    """Writes samples of each row [batch, samples], one for each of its `keys` [batch, samples, 2].
+
+    As `greedy` but for how tokens are chosen (keys: see `sampling.sample_key`). A row is encoded
+    once, and all of its samples attend to the same keys and values of it.
+    """
+    written = _generate(
+        model.config,
+        method,
+        max_tokens,
+        stops,
+        params,
+        encoder_tokens,
+        encoder_segments,
+        prefix,
+        jnp.swapaxes(keys, 0, 1),
+    )
+    return jax.tree.map(lambda rows: jnp.swapaxes(rows, 0, 1), written)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _generate(
     config: T5Config,
+    method: Method,
     max_tokens: int,
     stops: tuple[tuple[int, ...], ...],
     params: dict,
     encoder_tokens: Array,
     encoder_segments: Array,
     prefix: Array,
+    keys: Array | None,
 ) -> Generated:
+    """Rows [batch], or [samples, batch] with `keys` [samples, batch, 2]."""
     model, variables = T5(config), {"params": params}
     encoded = model.apply(variables, encoder_tokens, encoder_segments, method=T5.encode)
     apart, together = layers_apart(config)
     cross = apart(model.apply(variables, encoded, method=T5.cross_cache))
     decoder = {**params["decoder"], "layers": apart(params["decoder"]["layers"])}
     batch, steps = encoder_tokens.shape[0], prefix.shape[1] + max_tokens
+    rows = (batch,) if keys is None else keys.shape[:2]
     # A last column of zeros: past the forced tokens, every row is free.
     forced_tokens = jnp.pad(prefix.astype(jnp.int32), ((0, 0), (0, 1)))
+
+    def decode(token: Array, index: Array, cache: Any) -> tuple[Array, Any]:
+        layers = together(decoder["layers"])
+        logits, cache = model.apply(
+            {"params": {**params, "decoder": {**decoder, "layers": layers}}},
+            token,
+            index,
+            together(cache),
+            together(cross),
+            encoder_segments,
+            method=T5.decode_step,
+        )
+        return logits, apart(cache)
+
+    cache = apart(empty_cache(config, batch, steps))
+    if keys is not None:
+        decode = jax.vmap(decode, in_axes=(0, None, 0))
+        cache = jax.tree.map(lambda leaf: jnp.zeros((rows[0], *leaf.shape), leaf.dtype), cache)
 
     def going_on(loop: _Loop) -> Array:
         return (loop.index < steps) & ~jnp.all(loop.done)
 
     def step(loop: _Loop) -> _Loop:
-        layers = together(decoder["layers"])
-        logits, cache = model.apply(
-            {"params": {**params, "decoder": {**decoder, "layers": layers}}},
-            loop.token,
-            loop.index,
-            together(loop.cache),
-            together(cross),
-            encoder_segments,
-            method=T5.decode_step,
-        )
+        logits, cache = decode(loop.token, loop.index, loop.cache)
         forced = forced_tokens[:, jnp.minimum(loop.index, prefix.shape[1])]
         free = (forced == 0) & ~loop.done
-        chosen = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        chosen = method.choose(
+            logits, None if keys is None else keys_at(keys, loop.written.lengths)
+        )
         written = _write(loop.written, chosen, free)
         ended = (chosen == config.eos_token_id) | _ends_with(written, stops)
         done = loop.done | (free & (ended | (written.lengths == max_tokens)))
         token = jnp.where(forced == 0, chosen, forced)
-        return _Loop(loop.index + 1, token, apart(cache), written, done)
+        return _Loop(loop.index + 1, token, cache, written, done)
 
     first = _Loop(
         index=jnp.int32(0),
-        token=jnp.full(batch, config.decoder_start_token_id, jnp.int32),
-        cache=apart(empty_cache(config, batch, steps)),
-        written=Generated(jnp.zeros((batch, max_tokens), jnp.int32), jnp.zeros(batch, jnp.int32)),
-        done=jnp.all(encoder_segments == 0, axis=1),
+        token=jnp.full(rows, config.decoder_start_token_id, jnp.int32),
+        cache=cache,
+        written=Generated(jnp.zeros((*rows, max_tokens), jnp.int32), jnp.zeros(rows, jnp.int32)),
+        done=jnp.broadcast_to(jnp.all(encoder_segments == 0, axis=1), rows),
     )
     return jax.lax.while_loop(going_on, step, first).written
 
@@ -126,17 +182,17 @@ def layers_apart(config: T5Config) -> tuple[Callable, Callable]:
 
 
 def _write(written: Generated, token: Array, free: Array) -> Generated:
-    """Adds token [batch] to the rows that are free to write."""
-    here = jnp.arange(written.tokens.shape[1]) == written.lengths[:, None]
-    tokens = jnp.where(here & free[:, None], token[:, None], written.tokens)
+    """Adds token [rows] to the rows that are free to write."""
+    here = jnp.arange(written.tokens.shape[-1]) == written.lengths[..., None]
+    tokens = jnp.where(here & free[..., None], token[..., None], written.tokens)
     return Generated(tokens, written.lengths + free)
 
 
 def _ends_with(written: Generated, stops: tuple[tuple[int, ...], ...]) -> Array:
-    """Whether the last tokens of each row are one of `stops`, [batch]."""
+    """Whether the last tokens of each row are one of `stops`, [rows]."""
     ends = jnp.zeros(written.lengths.shape, bool)
     for stop in stops:
-        places = written.lengths[:, None] - len(stop) + jnp.arange(len(stop))
-        last = jnp.take_along_axis(written.tokens, jnp.maximum(places, 0), axis=1)
-        ends |= jnp.all((last == jnp.array(stop)) & (places >= 0), axis=1)
+        places = written.lengths[..., None] - len(stop) + jnp.arange(len(stop))
+        last = jnp.take_along_axis(written.tokens, jnp.maximum(places, 0), axis=-1)
+        ends |= jnp.all((last == jnp.array(stop)) & (places >= 0), axis=-1)
     return ends

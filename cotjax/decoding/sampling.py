@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from cotjax.config_rules import nearest
+from cotjax.config_checks import nearest
 from cotjax.decoding.limits import Limits, require
 from cotjax.errors import InputError
 from cotjax.targets.perturb import stable_hash
@@ -34,6 +34,19 @@ class Sampled(NamedTuple):
     logprobs: Array
 
 
+class Contrast(NamedTuple):
+    """What a method of two contexts needs of the second one.
+
+    Attributes:
+      logits: [.., V], there.
+      closing: bool [V], tokens that end a text by themselves: end tokens, and those that hold a
+        whole stop string.
+    """
+
+    logits: Array
+    closing: Array
+
+
 @dataclasses.dataclass(frozen=True)
 class Method(abc.ABC):
     """A rule that chooses the next token.
@@ -47,10 +60,10 @@ class Method(abc.ABC):
     is_random: ClassVar[bool] = False
 
     @abc.abstractmethod
-    def choose(self, logits: Array, keys: Array, contrast: Array | None = None) -> Array:
+    def choose(self, logits: Array, keys: Array, contrast: Contrast | None = None) -> Array:
         """Chooses from logits [.., V] with one key each [..]; returns tokens [..] int32.
 
-        `contrast` [.., V] are the logits in the second context, where the method has one.
+        `contrast` is of the second context, where the method has one.
         A token whose logit is -inf is never chosen.
         """
 
@@ -59,7 +72,7 @@ class Method(abc.ABC):
 class Greedy(Method):
     """The likeliest token, the first among equals."""
 
-    def choose(self, logits: Array, keys: Array, contrast: Array | None = None) -> Array:
+    def choose(self, logits: Array, keys: Array, contrast: Contrast | None = None) -> Array:
         """See `Method.choose`."""
         return first_choice(logits)
 
@@ -93,7 +106,7 @@ class Temperature(Method):
         require(0 < self.top_p <= 1, self, "top_p", "must be above 0 and at most 1 (keep all)")
         require(0 <= self.min_p <= 1, self, "min_p", "must lie between 0 (keep all) and 1")
 
-    def choose(self, logits: Array, keys: Array, contrast: Array | None = None) -> Array:
+    def choose(self, logits: Array, keys: Array, contrast: Contrast | None = None) -> Array:
         """See `Method.choose`."""
         return _draw(self.filtered(logits), keys)
 
@@ -123,29 +136,31 @@ class Contrastive(Method):
 
     Chooses argmax over t of log p(t | x, y, r) - beta * log p(t | x, y', r), where y is the label
     in the first context and y' the one in the second; both are continued with the same token
-    (Wang et al., 2023, arXiv:2305.01879, section 3.2). With beta 0 it is Greedy.
+    (Wang et al., 2023, arXiv:2305.01879, section 3.2). With beta 0 it is Greedy. As in the paper's
+    code a text also ends where the first context alone would end it: what is said after that is
+    there only because the second context would not say it. That code's temperature divides the
+    first context's logits alone; at one of T, beta counts T times as much.
 
     Attributes:
       beta: How much the second context counts; 0.5 in the paper's code.
-      temperature: Divides the first context's logits alone, as in the paper's code.
     """
 
     contexts: ClassVar[int] = 2
 
     beta: float = 0.5
-    temperature: float = 1.0
 
     def __post_init__(self):
         require(self.beta >= 0, self, "beta", "must be 0 (greedy) or more")
-        require(self.temperature > 0, self, "temperature", "must be above 0")
 
-    def choose(self, logits: Array, keys: Array, contrast: Array | None = None) -> Array:
+    def choose(self, logits: Array, keys: Array, contrast: Contrast | None = None) -> Array:
         """See `Method.choose`."""
+        plain = first_choice(logits)
         if self.beta == 0:
-            return first_choice(logits)
+            return plain
         # The normalisers are the same for every token: the argmax needs no log-softmax.
-        scores = logits / self.temperature - self.beta * contrast
-        return first_choice(jnp.where(jnp.isneginf(logits), -jnp.inf, scores))
+        scores = logits - self.beta * contrast.logits
+        chosen = first_choice(jnp.where(jnp.isneginf(logits), -jnp.inf, scores))
+        return jnp.where(contrast.closing[plain], plain, chosen)
 
 
 METHODS: dict[str, type[Method]] = {
@@ -177,11 +192,11 @@ def sample(
     lengths: Array,
     *,
     ends: tuple[int, ...],
-    contrast: Array | None = None,
+    contrast: Contrast | None = None,
 ) -> Sampled:
     """Chooses one token a row within the limits, and tells the plain model's log-probability of it.
 
-    `logits` and `contrast` [.., V], `keys` [..] (see `keys_at`); for the rest see `Limits.apply`.
+    `logits` [.., V], `keys` [..] (see `keys_at`); for the rest see `Limits.apply`.
     Where the limits forbid every token, they forbid none.
     """
     allowed = limits.apply(logits, history, lengths, ends)

@@ -138,7 +138,7 @@ class Scheduler:
         self._reader, self._params, self._rules = reader, params, rules
         self._seed = seed
         self._stops = StopStrings(stops, tokenizer)
-        self._marks = self._stops.marks
+        self._marks = self._stops.marks(rules.ends)
         self._mesh = mesh
         self._slots = empty_slots(reader, sizes, mesh)
         self._lengths = _padded_lengths(sizes.question)

@@ -6,13 +6,26 @@ to be the beginning of a stop string is held back, as is a character of which by
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cotjax.errors import InputError
 
 PARTIAL = "\N{REPLACEMENT CHARACTER}"  # what decoders write for bytes that make no character
+
+
+class Marks(NamedTuple):
+    """Tokens that matter to stop strings, bool [vocabulary] each.
+
+    Attributes:
+      completing: They may complete one, and no other token does: a device need not disturb its host
+        before one of these is sampled.
+      closing: They hold a whole one, or are end tokens: whatever stands before, they end a text.
+    """
+
+    completing: np.ndarray
+    closing: np.ndarray
 
 
 class StopStrings:
@@ -29,20 +42,15 @@ class StopStrings:
         self.stops = tuple(sorted(stops, key=len, reverse=True))
         self._tokenizer = tokenizer
 
-    @property
-    def marks(self) -> np.ndarray:
-        """Tokens that may complete a stop string, bool [vocabulary]; no other token does.
-
-        A device need not disturb its host before one of these is sampled.
-        """
-        size = len(self._tokenizer)
-        if not self.stops:
-            return np.zeros(size, bool)
-        # Behind another token: decoders may drop the space that a text begins with.
-        anchor = self._tokenizer.encode("a", add_special_tokens=False)[-1]
-        skip = len(self.decode([anchor]))
-        texts = self._tokenizer.batch_decode([[anchor, token] for token in range(size)])
-        return np.array([self._may_complete(text[skip:]) for text in texts])
+    def marks(self, ends: Sequence[int]) -> Marks:
+        """What the tokens of the vocabulary may end, beside those that are `ends` themselves."""
+        size = max(len(self._tokenizer), *(end + 1 for end in ends))
+        completing, closing = np.zeros(size, bool), np.zeros(size, bool)
+        for token, text in enumerate(self._texts() if self.stops else ()):
+            completing[token] = self._may_complete(text)
+            closing[token] = any(stop in text for stop in self.stops)
+        closing[list(ends)] = True
+        return Marks(completing, closing)
 
     def find(self, tokens: Sequence[int]) -> tuple[int, str] | None:
         """Returns how many of `tokens` it takes to complete a stop string, and the text before it.
@@ -78,6 +86,13 @@ class StopStrings:
             ),
             0,
         )
+
+    def _texts(self) -> list[str]:
+        """What each token says behind another: decoders may drop the space a text begins with."""
+        anchor = self._tokenizer.encode("a", add_special_tokens=False)[-1]
+        skip = len(self.decode([anchor]))
+        pairs = [[anchor, token] for token in range(len(self._tokenizer))]
+        return [text[skip:] for text in self._tokenizer.batch_decode(pairs)]
 
     def _may_complete(self, text: str) -> bool:
         if PARTIAL in text:  # bytes of a character; an ASCII character has but one

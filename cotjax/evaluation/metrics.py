@@ -4,6 +4,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from cotjax.evaluation.predict import Prediction
 from cotjax.tasks.base import normalise
@@ -11,13 +12,15 @@ from cotjax.tasks.base import normalise
 CONFIDENCE = 0.95
 
 
-def summarise(predictions: Sequence[Prediction]) -> dict[str, float]:
+def summarise(predictions: Sequence[Prediction]) -> dict[str, Any]:
     """Counts and rates of some predictions.
 
     `accuracy` is by generation (an unparsed answer counts as wrong), `choice_accuracy` by the
     likelihood of the choices: two measures that are never mixed. `*_low` and `*_high` bound a
     Wilson interval of 95 %. `label_nll` is the mean of -log p of the gold label with what closes
-    it, in nats. What wasn't measured is absent; a mean over nothing is NaN.
+    it, in nats. Of samples, `accuracy` is the vote's, `accuracy_by_samples` that of the first 1, 2,
+    .. samples, and `mean_tokens` counts those of all. What wasn't measured is absent; a mean over
+    nothing is NaN.
     """
     outcomes = Counter(prediction.outcome for prediction in predictions)
     total = len(predictions)
@@ -28,6 +31,11 @@ def summarise(predictions: Sequence[Prediction]) -> dict[str, float]:
         "mean_tokens": _mean([prediction.num_tokens for prediction in predictions]),
         "inputs_cut": sum(prediction.cut_tokens is not None for prediction in predictions),
     }
+    given = [one for one in predictions if one.given is not None]
+    if given:
+        summary["rationales_given"] = sum(one.given for one in given)
+        summary["rationales_missing"] = len(given) - summary["rationales_given"]
+        summary["rationales_cut"] = sum(one.rationale_cut is not None for one in given)
     closed = [one for one in predictions if one.choice_logprobs is not None]
     if closed:
         right = sum(_chose_right(prediction) for prediction in closed)
@@ -36,6 +44,13 @@ def summarise(predictions: Sequence[Prediction]) -> dict[str, float]:
     logprobs = [one.label_logprob for one in predictions if one.label_logprob is not None]
     if logprobs:
         summary["label_nll"] = -_mean(logprobs)
+    votes = [one.right_by_samples for one in predictions if one.right_by_samples is not None]
+    if votes:
+        summary["samples"] = len(votes[0])
+        summary["accuracy_by_samples"] = [_mean(column) for column in zip(*votes, strict=True)]
+        summary["unparsed_samples"] = sum(
+            sample.answer is None for one in predictions for sample in one.samples or ()
+        )
     return summary
 
 

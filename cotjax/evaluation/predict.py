@@ -6,11 +6,21 @@ from collections.abc import Sequence
 
 from rich.progress import Progress
 
+from cotjax.evaluation.asking import Asked, Given, ask
 from cotjax.evaluation.choices import Candidates, label_logprobs
-from cotjax.evaluation.student import Student, generate
+from cotjax.evaluation.generation import generate
+from cotjax.evaluation.student import Student
 from cotjax.targets.orders import Order, Reply
 from cotjax.targets.segments import Kind
 from cotjax.tasks.base import Question, Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One of several texts that a student wrote to a question, and what the task reads in it."""
+
+    output: str
+    answer: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,16 +29,21 @@ class Prediction:
 
     Attributes:
       id: Of the question.
-      output: All that was generated, as text.
+      output: All that was generated, as text; of samples, of the first one with the answer.
       answer: What the task reads in it (of choices, the choice's text); None where it reads none.
       outcome: `right`, `wrong` or `unparsed`.
       label: The gold label.
-      num_tokens: Generated tokens, the closing ones included.
+      num_tokens: Generated tokens, the closing ones included; of samples, of all of them.
       label_logprob: Of the gold label with what closes it, in nats; None where it wasn't scored.
       choice_logprobs: The same of every choice, in their order; equal labels have equal ones.
       choice_answer: The likeliest choice; None also where a log-probability isn't a number.
-      rationale: What was generated before the label, where that is the order.
+      rationale: What was generated before the label, where that is the order; or what was given.
       cut_tokens: Tokens of the question that the student wasn't shown; None if it saw all.
+      given: Whether a rationale was given; None where none was to be.
+      rationale_cut: Tokens of a given rationale that didn't fit; None if all did.
+      votes: How many samples gave each answer, in the order of the answers' first samples.
+      right_by_samples: Whether the vote of the first 1, 2, .. samples is right.
+      samples: All of them. This and the last two are None of a student that answered once.
     """
 
     id: str
@@ -42,6 +57,11 @@ class Prediction:
     choice_answer: str | None = None
     rationale: str | None = None
     cut_tokens: int | None = None
+    given: bool | None = None
+    rationale_cut: int | None = None
+    votes: dict[str, int] | None = None
+    right_by_samples: tuple[bool, ...] | None = None
+    samples: tuple[Sample, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +82,13 @@ def predict(
     input_length: int,
     batch_size: int,
     choices: bool = True,
+    given: Given | None = None,
     progress: Progress | None = None,
 ) -> list[Prediction]:
     """Asks every question once, for its label; the same on any number of devices.
 
     Where the label stands first, generation stops at the connective. Labels are scored in the place
-    where the order has them: after a rationale, the student's own.
+    where the order has them: after a rationale, the student's own or the one that it is given.
 
     Args:
       student: Who is asked.
@@ -78,41 +99,57 @@ def predict(
       input_length: Tokens of a question at most, EOS included.
       batch_size: Questions at once.
       choices: Whether to score labels as well.
+      given: Rationales that it is given.
       progress: Shows how far it is.
 
     Returns:
       A prediction for each question, in their order.
     """
-    tokenizer = student.tokenizer
-    reply = order.answer
-    connective = tuple(tokenizer.encode([order.connective])[0]) if reply.has_rationale else ()
-    texts = [reply.ask(task.format_input(question)) for question in questions]
-    inputs, cut = student.encode_inputs(texts, input_length)
+    asked = ask(student.tokenizer, task, questions, order, input_length, given)
+    connective = said_connective(student, order)
     written = generate(
         student,
-        inputs,
+        [one.input for one in asked],
         max_tokens=max_tokens,
         batch_size=batch_size,
-        stops=(connective,) if reply.starts_with_label and connective else (),
+        prefixes=[one.prefix for one in asked],
+        stops=stops_of(order, connective),
         progress=progress,
     )
-    parts = [split(tokens, reply, connective, tokenizer.eos) for tokens in written]
+    eos = student.tokenizer.eos
+    parts = [
+        split([*one.prefix, *tokens], order.answer, connective, eos)
+        for one, tokens in zip(asked, written, strict=True)
+    ]
     predictions = [
-        _judge(student, task, question, *said)
-        for question, *said in zip(questions, written, parts, cut, strict=True)
+        _judge(student, task, question, *said, given is not None)
+        for question, *said in zip(questions, asked, written, parts, strict=True)
     ]
     if not choices:
         return predictions
-    labels = [_labels(task, question) for question in questions]
     candidates = [
-        _candidates(student, reply, connective, *asked)
-        for asked in zip(inputs, parts, labels, strict=True)
+        _candidates(student, order.answer, connective, *said)
+        for said in zip(asked, parts, strict=True)
     ]
     scores = label_logprobs(student, candidates, batch_size=batch_size, progress=progress)
     return [
-        _add_scores(task, *scored)
-        for scored in zip(predictions, questions, labels, scores, strict=True)
+        _add_scores(task, prediction, question, one.labels, logprobs)
+        for prediction, question, one, logprobs in zip(
+            predictions, questions, asked, scores, strict=True
+        )
     ]
+
+
+def said_connective(student: Student, order: Order) -> tuple[int, ...]:
+    """Tokens that tell label and rationale apart in what the student says; none if it says one."""
+    if not order.answer.has_rationale:
+        return ()
+    return tuple(student.tokenizer.encode([order.connective])[0])
+
+
+def stops_of(order: Order, connective: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """What ends an answer before EOS: nothing is read after a label that stands first."""
+    return (connective,) if order.answer.starts_with_label and connective else ()
 
 
 def split(tokens: Sequence[int], reply: Reply, connective: Sequence[int], eos: int) -> Parts:
@@ -142,46 +179,54 @@ def _judge(
     student: Student,
     task: Task,
     question: Question,
+    asked: Asked,
     tokens: Sequence[int],
     parts: Parts,
-    cut: int,
+    is_given: bool,
 ) -> Prediction:
-    """The prediction by generation. An output without the connective is parsed as a whole."""
+    """The prediction by generation."""
     decode = student.tokenizer.decode
-    answer = task.parse(decode(tokens if parts.label is None else parts.label), question)
-    right = task.is_right(answer, question)
+    answer = read_answer(student, task, question, tokens, parts)
+    rationale = parts.rationale if asked.rationale is None else asked.rationale
     return Prediction(
         id=question.id,
         output=decode(tokens),
         answer=answer,
-        outcome="unparsed" if answer is None else "right" if right else "wrong",
+        outcome=outcome_of(task, question, answer),
         label=question.label,
         num_tokens=len(tokens),
-        rationale=None if parts.rationale is None else decode(parts.rationale),
-        cut_tokens=cut or None,
+        rationale=None if rationale is None else decode(rationale),
+        cut_tokens=asked.cut or None,
+        given=asked.rationale is not None if is_given else None,
+        rationale_cut=asked.rationale_cut or None,
     )
 
 
-def _labels(task: Task, question: Question) -> list[str]:
-    """The different labels to score: those of all choices, or of an open question the gold one."""
-    gold = task.format_label(question, question.label)
-    return list(dict.fromkeys(task.choice_labels(question) or [gold]))
+def read_answer(
+    student: Student, task: Task, question: Question, tokens: Sequence[int], parts: Parts
+) -> str | None:
+    """What the task reads in generated tokens. Without the connective they are read as a whole."""
+    label = tokens if parts.label is None else parts.label
+    return task.parse(student.tokenizer.decode(label), question)
+
+
+def outcome_of(task: Task, question: Question, answer: str | None) -> str:
+    """`right`, `wrong` or `unparsed`."""
+    if answer is None:
+        return "unparsed"
+    return "right" if task.is_right(answer, question) else "wrong"
 
 
 def _candidates(
-    student: Student,
-    reply: Reply,
-    connective: Sequence[int],
-    tokens: Sequence[int],
-    parts: Parts,
-    labels: Sequence[str],
+    student: Student, reply: Reply, connective: Sequence[int], asked: Asked, parts: Parts
 ) -> Candidates:
     """What is scored, where the reply has it, up to the token that closes a label."""
     closed_by_eos = reply.ends_with_label
+    own = [] if reply.starts_with_label else [*parts.rationale, *connective]
     return Candidates(
-        input=tokens,
-        prefix=[] if reply.starts_with_label else [*parts.rationale, *connective],
-        labels=student.tokenizer.encode(labels),
+        input=asked.input,
+        prefix=asked.prefix or own,
+        labels=student.tokenizer.encode(asked.labels),
         closing=[student.tokenizer.eos] if closed_by_eos else connective[:1],
         closing_kind=Kind.EOS if closed_by_eos else Kind.CONNECTIVE,
     )

@@ -1,5 +1,6 @@
 """Evaluation: in the training loop, and from a checkpoint; the same code."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ from rich.progress import Progress
 
 from cotjax import config as configs
 from cotjax.errors import InputError
+from cotjax.evaluation.asking import Given
+from cotjax.evaluation.given import given_rationales
 from cotjax.evaluation.metrics import summarise
 from cotjax.evaluation.predict import Prediction, predict
 from cotjax.evaluation.student import Student, default_mesh, load_student
+from cotjax.evaluation.voting import Sampling, predict_by_vote
 from cotjax.json_files import dump_json, replace_file, to_json
 from cotjax.targets.orders import Order, make_order
-from cotjax.targets.perturb import stable_hash
 from cotjax.tasks import configured_task
 from cotjax.tasks.base import Question, Task
 from cotjax.tasks.sources import load_questions, load_splits
-from cotjax.tasks.splits import split_lines
+from cotjax.tasks.splits import fixed_subset, split_lines
 
 
 def evaluate(
@@ -33,8 +36,10 @@ def evaluate(
     step: int,
     folder: Path | None,
     records: Path | None = None,
+    given: Given | None = None,
+    sampling: Sampling | None = None,
     progress: Progress | None = None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Asks every question, or a fixed subset, and writes predictions and summary.
 
     Args:
@@ -44,28 +49,38 @@ def evaluate(
       split, step: What the files are called by (see `file_name`).
       folder: Takes two files, `.json` and `.jsonl`; None writes nothing.
       records: Where the questions come from, if not from the config's source.
+      given: Rationales that the student is given. An order that reads them has them read here,
+        where they are left out.
+      sampling: How questions are answered many times; None for once.
       progress: Shows how far it is.
 
     Returns:
-      The summary (see `summarise`): numbers alone.
+      The summary (see `summarise`).
     """
     asked = fixed_subset(questions, config.evaluation.max_questions)
-    predictions = predict(
-        student,
-        task,
-        asked,
-        order,
-        max_tokens=config.evaluation.max_tokens or config.data.target_length,
-        input_length=config.data.input_length,
-        batch_size=config.evaluation.batch_size,
-        progress=progress,
-    )
+    if given is None and order.reads_rationale:
+        given = given_rationales(task, config, split, asked, student.tokenizer, records)
+    how = {
+        "max_tokens": config.evaluation.max_tokens or config.data.target_length,
+        "input_length": config.data.input_length,
+        "batch_size": config.evaluation.batch_size,
+        "given": given,
+        "progress": progress,
+    }
+    if sampling is None:
+        predictions = predict(student, task, asked, order, **how)
+    else:
+        predictions = predict_by_vote(student, task, asked, order, sampling, **how)
     summary = summarise(predictions)
     if folder is not None and jax.process_index() == 0:
         source = f"records:{records}" if records else config.task.source
         about = {"split": split, "step": step, "source": source}
+        if sampling is not None:
+            about["sampling"] = dataclasses.asdict(sampling)
         subset = len(asked) if len(asked) < len(questions) else None
-        write(folder, file_name(split, step, records, subset), predictions, about | summary)
+        forced = given is not None and not order.reads_rationale
+        name = file_name(split, step, records, subset, forced, sampling)
+        write(folder, name, predictions, about | summary)
     return summary
 
 
@@ -75,7 +90,10 @@ def evaluate_checkpoint(
     split: str,
     questions: Path | None = None,
     progress: Progress | None = None,
-) -> tuple[dict[str, float], int, Path]:
+    *,
+    forced: bool = False,
+    sampling: Sampling | None = None,
+) -> tuple[dict[str, Any], int, Path]:
     """Evaluates a checkpoint of a run on all questions of a split.
 
     Args:
@@ -84,21 +102,29 @@ def evaluate_checkpoint(
       split: `train`, `validation` or `test`.
       questions: A folder of records to ask instead of the config's source.
       progress: Shows how far it is.
+      forced: Whether the student is made to say the teacher's rationales.
+      sampling: How questions are answered many times; None for once.
 
     Returns:
       The summary, the checkpoint's step, and the file of predictions.
 
     Raises:
-      InputError: if workdir, checkpoint or questions are missing or damaged.
+      InputError: if workdir, checkpoint or questions are missing or damaged; if the teacher's
+        rationales are missing, or the student says none before its label.
     """
     config = configs.from_workdir(workdir)
     config.evaluation.max_questions = None  # a limit for the loop's sake
     task = configured_task(config)
+    order = make_order(config.data.order, config.data.connective)
+    if forced:
+        _check_forced(order)
     asked, lines = _asked(task, config, split, questions)
     if progress:
         progress.console.print(*lines, sep="\n", soft_wrap=True)
     student, step = load_student(workdir, checkpoint, default_mesh(config))
-    order = make_order(config.data.order, config.data.connective)
+    given = None
+    if forced:
+        given = given_rationales(task, config, split, asked, student.tokenizer, questions)
     folder = Path(workdir) / "eval"
     summary = evaluate(
         student,
@@ -110,9 +136,26 @@ def evaluate_checkpoint(
         step=step,
         folder=folder,
         records=questions,
+        given=given,
+        sampling=sampling,
         progress=progress,
     )
-    return summary, step, folder / f"{file_name(split, step, questions)}.jsonl"
+    name = file_name(split, step, questions, forced=forced, sampling=sampling)
+    return summary, step, folder / f"{name}.jsonl"
+
+
+def _check_forced(order: Order) -> None:
+    """Refuses orders whose decoder says no rationale before the label."""
+    if order.reads_rationale:
+        raise InputError(
+            f"--rationales=teacher: a student of order {order.name!r} reads the teacher's "
+            "rationales anyway; leave the flag out"
+        )
+    if order.answer.starts_with_label:
+        raise InputError(
+            f"--rationales=teacher: a student of order {order.name!r} says no rationale before its "
+            "label; only one of order 'rationale_first' can be made to say the teacher's"
+        )
 
 
 def _asked(
@@ -132,23 +175,25 @@ def _asked(
     return asked, split_lines(splits | {split: asked})
 
 
-def file_name(split: str, step: int, records: Path | None = None, subset: int | None = None) -> str:
+def file_name(
+    split: str,
+    step: int,
+    records: Path | None = None,
+    subset: int | None = None,
+    forced: bool = False,
+    sampling: Sampling | None = None,
+) -> str:
     """What an evaluation's files are called, so that none takes the place of another.
 
     `<split>-<step>` for a split as a whole, with `-subset<count>` for some of its questions, and
-    `<split>-<folder>-<step>` for other records.
+    `<split>-<folder>-<step>` for other records. `-forced` marks the teacher's rationales,
+    `-samples<count>` a vote, with temperature and seed where they are not the usual ones.
     """
     middle = f"-{records.resolve().name}" if records else ""
     end = f"-subset{subset}" if subset is not None else ""
+    end += "-forced" if forced else ""
+    end += f"-{sampling.name}" if sampling else ""
     return f"{split}{middle}-{step}{end}"
-
-
-def fixed_subset(questions: Sequence[Question], count: int | None) -> Sequence[Question]:
-    """`count` of the questions, the same in every run, in their order; all of them for None."""
-    if count is None or count >= len(questions):
-        return questions
-    ranked = sorted(range(len(questions)), key=lambda row: stable_hash(questions[row].id))
-    return [questions[row] for row in sorted(ranked[:count])]
 
 
 def write(

@@ -1,4 +1,4 @@
-"""A student that can be asked: parameters on a mesh, their tokenizer, and batched answers."""
+"""A student that can be asked: parameters on a mesh, and their tokenizer."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,14 +9,11 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 from ml_collections.config_dict import ConfigDict
-from rich.progress import Progress
 
 from cotjax import config as configs
 from cotjax.checkpoints import Checkpoints
 from cotjax.data.tokenizer import Tokenizer, load_tokenizer
-from cotjax.decoding.generate import greedy
 from cotjax.errors import InputError
-from cotjax.evaluation.batching import advancing, group, to_devices, to_host
 from cotjax.json_files import read_json
 from cotjax.mesh import initialize_distributed, leaf_shardings, make_mesh
 from cotjax.models.hf import (
@@ -27,7 +24,7 @@ from cotjax.models.hf import (
     read_config,
     resolve,
 )
-from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
+from cotjax.models.t5 import LOGICAL_AXES, T5Config
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,53 +124,6 @@ def default_mesh(config: ConfigDict | None = None) -> Mesh:
         except InputError:  # trained on other devices than these
             pass
     return make_mesh({"data": -1, "fsdp": 1, "tensor": 1})
-
-
-def generate(
-    student: Student,
-    inputs: Sequence[Sequence[int]],
-    *,
-    max_tokens: int,
-    batch_size: int,
-    stops: tuple[tuple[int, ...], ...] = (),
-    progress: Progress | None = None,
-) -> list[list[int]]:
-    """What the student writes to each input, greedily, closing tokens included.
-
-    Args:
-      student: Who is asked.
-      inputs: Tokens of each, EOS included.
-      max_tokens: At most as many are written.
-      batch_size: Inputs at once.
-      stops: Tokens that end an answer, as EOS does.
-      progress: Shows how far it is.
-
-    Returns:
-      Tokens for every input, in the order of the inputs, on any number of devices.
-    """
-    answers: list[list[int]] = [[] for _ in inputs]
-    with advancing(progress, "generate", len(inputs)) as advance:
-        for rows in group([(len(tokens),) for tokens in inputs], student.mesh, batch_size):
-            members = [inputs[member] for member in rows.members]
-            batch = {
-                "tokens": rows.fill(members),
-                "segments": rows.fill([[1] * len(tokens) for tokens in members]),
-            }
-            batch = to_devices(batch, student.mesh)
-            with jax.set_mesh(student.mesh):
-                written = greedy(
-                    T5(student.config),
-                    student.params,
-                    batch["tokens"],
-                    batch["segments"],
-                    max_tokens=max_tokens,
-                    stops=stops,
-                )
-            tokens, lengths = to_host(tuple(written))
-            for member, row, length in zip(rows.members, tokens, lengths, strict=False):
-                answers[member] = row[:length].tolist()
-            advance(len(members))
-    return answers
 
 
 def _params_like(config: T5Config, mesh: Mesh) -> Any:

@@ -8,17 +8,16 @@ from rich.progress import Progress
 
 from cotjax import config as configs
 from cotjax.errors import InputError
-from cotjax.evaluation.run import replace_file
+from cotjax.evaluation.generation import generate
 from cotjax.evaluation.student import (
     Student,
     best_or_latest,
     default_mesh,
-    generate,
     load_pretrained_student,
     load_student,
 )
-from cotjax.json_files import read_json_lines
-from cotjax.targets.orders import make_order
+from cotjax.json_files import read_json_lines, replace_file
+from cotjax.targets.orders import Order, make_order
 
 BATCH_SIZE = 64
 # Of a student that no run's config describes: the lengths that T5 was pretrained with.
@@ -54,10 +53,12 @@ def answer_file(
 ) -> Answered:
     """Answers the `text` of every line of `source`, in order.
 
-    A run's student is asked as in its evaluation: with the prefix of its label task, if it has one.
+    A run's student is asked as in its evaluation: with the prefix of its label task, if it has one,
+    and where it was taught to read rationales, with the line's.
 
     Args:
-      source: JSON lines; other fields than `text` are not read.
+      source: JSON lines; other fields than `text`, and `rationale` where it is needed, are not
+        read.
       output: Takes lines of `text`, `output` and `num_tokens`, all of them or none.
       workdir: A training run, whose best checkpoint is asked (the latest, where it has evaluated
         none yet); or else
@@ -73,18 +74,19 @@ def answer_file(
     texts = read_texts(source)
     if not output.absolute().parent.is_dir():
         raise InputError(f"{output.parent}: no such folder; --output is a file in an existing one")
-    checkpoint, asked = None, texts
+    checkpoint = None
     if workdir is not None:
         config = configs.from_workdir(workdir)
         checkpoint = best_or_latest(workdir)
         student, _ = load_student(workdir, checkpoint, default_mesh(config))
-        input_length = config.data.input_length
-        asked = [make_order(config.data.order).answer.ask(text) for text in texts]
+        order = make_order(config.data.order, config.data.connective)
+        rationales = read_texts(source, "rationale") if order.reads_rationale else None
+        inputs, cut = _inputs(student, order, texts, rationales, config.data.input_length)
         max_tokens = max_tokens or config.evaluation.max_tokens or config.data.target_length
     else:
-        student, input_length = load_pretrained_student(model), INPUT_LENGTH
+        student = load_pretrained_student(model)
+        inputs, cut = student.encode_inputs(texts, INPUT_LENGTH)
         max_tokens = max_tokens or MAX_TOKENS
-    inputs, cut = student.encode_inputs(asked, input_length)
     written = generate(
         student, inputs, max_tokens=max_tokens, batch_size=BATCH_SIZE, progress=progress
     )
@@ -93,17 +95,36 @@ def answer_file(
     return Answered(len(texts), sum(map(bool, cut)), unknown, checkpoint)
 
 
-def read_texts(file: Path) -> list[str]:
-    """Reads the `text` of every line; an InputError names the line that has none."""
+def read_texts(file: Path, field: str = "text") -> list[str]:
+    """Reads a field of every line; an InputError names the line that has none."""
     texts = []
     for where, value in read_json_lines(file):
         if not isinstance(value, dict):
-            raise InputError(f"{where}: must be an object with a field 'text'")
-        if not isinstance(value.get("text"), str):
-            problem = "must be a string" if "text" in value else "is missing"
-            raise InputError(f"{where}: the field 'text' {problem}")
-        texts.append(value["text"])
+            raise InputError(f"{where}: must be an object with a field {field!r}")
+        if not isinstance(value.get(field), str):
+            problem = "must be a string" if field in value else "is missing"
+            raise InputError(f"{where}: the field {field!r} {problem}")
+        texts.append(value[field])
     return texts
+
+
+def _inputs(
+    student: Student,
+    order: Order,
+    texts: list[str],
+    rationales: list[str] | None,
+    length: int,
+) -> tuple[list[list[int]], list[int]]:
+    """What the encoder reads of each text, and how many tokens of it were cut."""
+    asked = [order.answer.ask(text) for text in texts]
+    if rationales is None:
+        return student.encode_inputs(asked, length)
+    encode, eos = student.tokenizer.encode, student.tokenizer.eos
+    connective = encode([order.connective])[0]
+    parts = list(zip(encode(asked), encode(rationales), strict=True))
+    inputs = [order.answer.read(text, connective, r, length, eos) for text, r in parts]
+    whole = [len(text) + len(connective) + len(r) + 1 for text, r in parts]
+    return inputs, [before - len(read) for before, read in zip(whole, inputs, strict=True)]
 
 
 def _lines(student: Student, texts: list[str], written: list[list[int]]) -> str:

@@ -149,6 +149,7 @@ class Attention(nn.Module):
         if bias is not None:
             scores += bias
         weights = nn.softmax(jnp.where(mask, scores, MASKED_SCORE)).astype(value.dtype)
+        self.sow("intermediates", "weights", weights)  # for whoever makes these mutable
         weights = self.dropout(weights, deterministic=deterministic)  # [batch, heads, query, key]
         attended = jnp.einsum("bhqk,bhkd->bqhd", weights, value)
         joined = attended.reshape(*attended.shape[:2], -1)

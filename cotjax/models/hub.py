@@ -8,14 +8,12 @@ from huggingface_hub import snapshot_download
 
 from cotjax.errors import InputError
 
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json")
 TOKENIZER_FILES = (
-    "tokenizer.json",
+    *VOCABULARIES,
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "spiece.model",
-    "tokenizer.model",
-    "vocab.json",
     "merges.txt",
     "chat_template.jinja",
 )

@@ -123,7 +123,7 @@ class Stack(nn.Module):
         length = config.num_decoder_layers if self.is_decoder else config.num_layers
         scanned = nn.scan(
             layer,
-            variable_axes={"params": 0},
+            variable_axes={"params": 0, "intermediates": 0},
             split_rngs={"params": True, "dropout": True},
             length=length,
             unroll=1 if config.scan_layers else length,
@@ -180,8 +180,12 @@ class T5(nn.Module):
 
     def encode(self, tokens: Array, segments: Array, deterministic: bool = True) -> Array:
         """Encoder states [batch, S, d_model] of tokens [batch, S], each segment by itself."""
+        return self.encode_embedded(self.embed(tokens), segments, deterministic)
+
+    def encode_embedded(self, x: Array, segments: Array, deterministic: bool = True) -> Array:
+        """The same of embedded tokens [batch, S, d_model]."""
         mask = _segment_mask(segments, segments)
-        return self.encoder(self._embed(tokens), mask, deterministic=deterministic)
+        return self.encoder(x, mask, deterministic=deterministic)
 
     def decode(
         self,
@@ -196,17 +200,38 @@ class T5(nn.Module):
 
         Segment n of a row, counted from 1, reads the encoder segment source[row, n - 1].
         """
-        causal = jnp.tril(jnp.ones((inputs.shape[1],) * 2, bool))
+        embedded = self.embed(inputs)
+        return self.decode_embedded(
+            encoded, encoder_segments, embedded, segments, source, deterministic
+        )
+
+    def decode_embedded(
+        self,
+        encoded: Array,
+        encoder_segments: Array,
+        embedded: Array,
+        segments: Array,
+        source: Array,
+        deterministic: bool = True,
+    ) -> Array:
+        """The same of embedded decoder inputs [batch, T, d_model]."""
+        causal = jnp.tril(jnp.ones((segments.shape[1],) * 2, bool))
         read = jnp.take_along_axis(source, jnp.maximum(segments - 1, 0), axis=1)
         read = jnp.where(segments > 0, read, 0)  # [batch, T], the encoder segment of each token
         x = self.decoder(
-            self._embed(inputs),
+            embedded,
             _segment_mask(segments, segments) & causal,
             encoded,
             _segment_mask(read, encoder_segments),
             deterministic,
         )
         return self._logits(x)
+
+    def embed(self, tokens: Array) -> Array:
+        """What both stacks read of tokens [batch, length]: [batch, length, d_model]."""
+        # Gathered before it is cast: so the gradient adds up in float32.
+        embedded = jnp.take(gather_width(self.shared.embedding), tokens, axis=0)
+        return constrain_batch(embedded).astype(self.config.dtype)
 
     def cross_cache(self, encoded: Array) -> dict[str, Array]:
         """Cross-attention 'key' and 'value' of every layer, [layers, batch, heads, S, d_kv]."""
@@ -224,15 +249,10 @@ class T5(nn.Module):
 
         `encoder_segments` [batch, S] may be a mask: every encoder token but 0 is read.
         """
-        x = self._embed(token[:, None])
+        x = self.embed(token[:, None])
         cross_mask = (encoder_segments != 0)[:, None, None]
         x, cache = self.decoder.step(x, index, cache, cross, cross_mask)
         return self._logits(x)[:, 0], cache
-
-    def _embed(self, tokens: Array) -> Array:
-        # Gathered before it is cast: so the gradient adds up in float32.
-        embedded = jnp.take(gather_width(self.shared.embedding), tokens, axis=0)
-        return constrain_batch(embedded).astype(self.config.dtype)
 
     def _logits(self, x: Array) -> Array:
         config = self.config

@@ -12,7 +12,7 @@ from cotjax.models.causal_config import CausalConfig
 from cotjax.models.causal_fields import read_causal_config, read_eos_token_ids
 from cotjax.models.causal_layout import TensorNames, abstract_params, is_ignored, param_shardings
 from cotjax.models.gguf import GGUFFile
-from cotjax.models.hub import read_json, resolve, resolve_tokenizer
+from cotjax.models.hub import VOCABULARIES, read_json, resolve, resolve_tokenizer
 from cotjax.models.safetensors_files import SafetensorsFiles
 from cotjax.models.weights import Tensors, load
 
@@ -100,6 +100,10 @@ def _config(
 def _tokenizer_of(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
+    # Without any of these, transformers would make a T5's tokenizer that knows no words.
+    if not any((folder / name).exists() for name in VOCABULARIES):
+        missing = ", ".join(VOCABULARIES)
+        raise InputError(f"{folder}: no tokenizer could be loaded (it holds none of {missing})")
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:

@@ -1,125 +1,277 @@
-"""A study's plots as SVG that takes its colours and its type from the page around it."""
+"""A study's plots: rows of variants, lines over something, and points along an axis."""
 
-import io
-import re
+import dataclasses
+import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from cotjax.study.statistics import VariantSummary
+from cotjax.study.svg import INK, LINE, PAPER, QUIET, canvas, colour, to_svg
 
-# Colours that stand for the page's own, and become `var(--NAME)` in the SVG.
-NUM_SERIES = 8
-NAMES = ("ink", "quiet", "line", "paper", *(f"series-{n}" for n in range(NUM_SERIES)))
-STAND_IN = {name: f"#fe{number:02x}dc" for number, name in enumerate(NAMES)}
-
-STYLE = {
-    "svg.fonttype": "none",  # text stays text, in the page's type
-    "font.size": 10,
-    "text.color": STAND_IN["ink"],
-    "axes.labelcolor": STAND_IN["quiet"],
-    "axes.edgecolor": STAND_IN["line"],
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "grid.color": STAND_IN["line"],
-    "grid.linewidth": 0.6,
-    "xtick.color": STAND_IN["line"],
-    "ytick.color": STAND_IN["line"],
-    "xtick.labelcolor": STAND_IN["quiet"],
-    "ytick.labelcolor": STAND_IN["ink"],
-}
+ROW_WIDTH = 6.0  # inches
+ROW_TYPE = 8.5  # points: as large on the page as the type of narrower figures
+ROW_TITLE = -0.3  # where it stands, in rows from the row's middle
+DOTS = 0.13  # and where its dots do
+LONGEST = 56  # characters of a title; the page has all of it elsewhere
+ROUND = (1, 2, 5, 10)  # steps between ticks, times a power of ten
+DOTTED = (4, 3)
+WIDE = 16  # values that spread by more than this factor stand on a log scale
 
 
-def series(number: int) -> str:
-    """The name of a variant's colour on the page."""
-    return f"series-{number % NUM_SERIES}"
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One line of a plot; `number` is of the variant whose colour it has, None for quiet ones."""
+
+    number: int | None
+    points: Sequence[tuple[float, float]]
 
 
-def accuracy_dots(variants: Sequence[VariantSummary], chance: float) -> str:
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One variant on an axis; rates of 1.
+
+    Attributes:
+      value: On the axis; a place, for words.
+      rates: A value a seed.
+      mean: Of them.
+      interval: Around the mean; None for a baseline.
+    """
+
+    value: float
+    rates: Sequence[float]
+    mean: float
+    interval: tuple[float, float] | None
+
+
+def accuracy_dots(variants: Sequence[VariantSummary], guesses: Mapping[str, float]) -> str:
     """A row a variant: a dot a seed, filled for test and hollow for training questions.
 
-    A thin line through a filled dot is the Wilson interval of that run.
+    A thin line through a filled dot is the Wilson interval of that run, and the upright line the
+    mean of the test dots. `guesses` are lines for comparison, by name.
     """
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 0.8 + 0.5 * len(variants)), layout="constrained")
-        axes = figure.add_subplot()
+    seeds = max(len(variant.seconds) for variant in variants)
+    with canvas(ROW_WIDTH, 0.65 + (0.4 + 0.045 * seeds) * len(variants)) as axes:
         for row, variant in enumerate(variants):
             _dots(axes, row, variant)
-        axes.axvline(100 * chance, color=STAND_IN["quiet"], linewidth=1, dashes=(4, 3))
-        axes.annotate(
-            f"chance {100 * chance:.1f}",
-            (100 * chance, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(-5, 2),
-            textcoords="offset points",
-            ha="right",
-            color=STAND_IN["quiet"],
-        )
-        axes.set_yticks(range(len(variants)), [variant.title for variant in variants])
-        axes.set_ylim(len(variants) - 0.5, -0.5)
+            mean = 100 * variant.accuracy["test"].mean
+            _row_title(axes, row, variant.title, f"{mean:.1f}")
+        _guesses(axes, guesses)
         axes.set_xlim(0, 102)
-        axes.set_xlabel("right answers, %")
-        axes.tick_params(length=0)
-        axes.grid(axis="x")
-        axes.set_axisbelow(True)
-        axes.spines["left"].set_visible(False)
-        return _to_svg(figure, "accuracy")
+        _finish_rows(axes, len(variants), "right answers, %")
+        return to_svg(axes, "accuracy", "right answers of every variant and seed")
 
 
-def curves(results: Mapping[str, Any], curve: str, title: str, percent: bool) -> str:
-    """A line a run over the steps of training, in the colours of the variants."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.4, 3.0), layout="constrained")
-        axes = figure.add_subplot()
-        for number, variant in enumerate(results["variants"]):
-            for run in results["runs"]:
-                if run["variant"] == variant["name"] and run[curve]:
-                    steps, values = zip(*run[curve], strict=True)
-                    values = [100 * value for value in values] if percent else values
-                    axes.plot(steps, values, color=STAND_IN[series(number)], linewidth=1.4)
-        if percent:
-            chance = 100 * results["constant_guess"]["validation"]["accuracy"]
-            axes.axhline(chance, color=STAND_IN["quiet"], linewidth=1, dashes=(4, 3))
-            axes.set_ylim(0, 102)
-        else:
-            axes.set_yscale("log")
+def differences(rows: Sequence[tuple[int, str, Mapping[str, Any]]], name: str) -> str:
+    """A row a comparison with the baseline: the difference, in points, and its interval.
+
+    Args:
+      rows: Number and title of the variant, and its `Comparison` as a mapping.
+      name: Of the figure.
+    """
+    with canvas(ROW_WIDTH, 0.5 + 0.42 * len(rows)) as axes:
+        for row, (number, title, found) in enumerate(rows):
+            low, difference, high = (100 * found[end] for end in ("low", "difference", "high"))
+            height = row + DOTS
+            axes.plot([low, high], [height] * 2, color=colour(number), linewidth=2)
+            axes.plot(difference, height, "o", ms=6, color=colour(number))
+            _row_title(axes, row, title, signed(difference))
+        axes.axvline(0, color=QUIET, linewidth=1)
+        ends = [100 * found[end] for *_, found in rows for end in ("low", "high")]
+        room = 0.04 * (max(*ends, 1) - min(*ends, -1))
+        axes.set_xlim(min(*ends, -1) - room, max(*ends, 1) + room)
+        axes.xaxis.set_major_formatter(lambda value, _: signed(value, 0))
+        axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=ROUND))
+        _finish_rows(axes, len(rows), "difference, points")
+        return to_svg(axes, name, "difference of every variant to the baseline, with its interval")
+
+
+def lines(
+    drawn: Sequence[Line],
+    name: str,
+    title: str,
+    xlabel: str,
+    *,
+    limits: tuple[float, float],
+    small: bool = False,
+    log_x: bool = False,
+    log_y: bool = False,
+    guess: float | None = None,
+) -> str:
+    """Lines in the colours of variants; marked where they have few points.
+
+    Args:
+      drawn: Quiet ones lie below.
+      name: Of the figure.
+      limits: Of the y axis.
+      small: One of many panels, whose title and axis the page names.
+      guess: A height that is marked across.
+    """
+    width, height = (2.4, 1.4) if small else (4.4, 3.0)
+    with canvas(width, height) as axes:
+        for line in sorted(drawn, key=lambda line: line.number is not None):
+            ink = LINE if line.number is None else colour(line.number)
+            marker = "o" if len(line.points) < 10 else None
+            axes.plot(*zip(*line.points, strict=True), c=ink, marker=marker, lw=1.4, ms=3)
+        if guess is not None:
+            axes.axhline(guess, color=QUIET, linewidth=1, dashes=DOTTED)
+        axes.set_xscale("log" if log_x else "linear")
+        axes.set_yscale("log" if log_y else "linear")
+        axes.set_ylim(*limits)
+        if log_y:
+            decades = math.log10(limits[1] / limits[0])
+            steps = (1,) if decades > 2 else (1, 2, 5) if decades > 0.7 else range(1, 10)
+            axes.yaxis.set_major_locator(LogLocator(subs=steps))
             axes.yaxis.set_major_formatter("{x:g}")
-        axes.set_xlim(0, None)
-        axes.set_title(title, color=STAND_IN["ink"])
-        axes.set_xlabel("steps")
-        axes.tick_params(length=0, labelcolor=STAND_IN["quiet"])
+            axes.yaxis.set_minor_locator(NullLocator())
+        if log_x:
+            _ticks(axes, sorted({x for line in drawn for x, _ in line.points}))
+        else:
+            axes.set_xlim(0, None)
+            axes.xaxis.set_major_locator(MaxNLocator(3 if small else 6, steps=ROUND))
+        if not small:
+            axes.set_title(title)
+            axes.set_xlabel(xlabel)
         axes.grid(axis="y")
-        axes.set_axisbelow(True)
-        return _to_svg(figure, curve)
+        return to_svg(axes, name, f"{title} over {xlabel}")
+
+
+def along_axis(
+    series: Sequence[Sequence[Point]],
+    name: str,
+    words: Sequence[str],
+    limits: tuple[float, float],
+    guesses: Mapping[str, float],
+) -> str:
+    """Accuracy along an axis: a line a series, with every seed and the intervals of the means.
+
+    Args:
+      series: The n-th has the n-th colour after the first.
+      name: Of the axis.
+      words: Of an axis without numbers, what stands at 0, 1, ..
+      limits: Of accuracy, in percent.
+      guesses: Lines for comparison, by name, of 1.
+    """
+    values = sorted({point.value for points in series for point in points})
+    with canvas(4.4, 3.0) as axes:
+        for number, points in enumerate(series, start=1):
+            _series(axes, points, colour(number), joined=not words)
+        axes.set_ylim(*limits)
+        for place, (guess, rate) in enumerate(sorted(guesses.items(), key=lambda item: item[1])):
+            axes.axhline(100 * rate, color=QUIET, linewidth=1, dashes=DOTTED)
+            axes.annotate(
+                textwrap.shorten(guess, LONGEST, placeholder="…"),
+                (1, 100 * rate),
+                xycoords=("axes fraction", "data"),
+                xytext=(-2, 3 if place else -3),  # so that close lines can be read
+                textcoords="offset points",
+                ha="right",
+                va="bottom" if place else "top",
+                color=QUIET,
+                fontsize=9,
+                in_layout=False,
+            )
+        if not words and min(values) > 0 and max(values) >= WIDE * min(values):
+            axes.set_xscale("log")
+        _ticks(axes, values, words)
+        axes.margins(x=0.12)
+        axes.set_title("Test accuracy, %")
+        axes.set_xlabel(name)
+        axes.grid(axis="y")
+        return to_svg(axes, f"axis {name}", f"test accuracy over {name}")
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A number with its sign, as it is set in print; 0 has none."""
+    text = f"{abs(value):.{digits}f}"
+    if float(text) == 0:
+        return text
+    return f"{'−' if value < 0 else '+'}{text}"
 
 
 def _dots(axes: Axes, row: int, variant: VariantSummary) -> None:
-    colour = STAND_IN[series(row)]
     test, train = (variant.accuracy[split].values for split in ("test", "train"))
+    style = {"ms": 5, "mec": colour(row)}
     for number, (value, (low, high)) in enumerate(
         zip(test, variant.intervals["test"], strict=True)
     ):
-        height = row + 0.45 * ((number + 1) / (len(test) + 1) - 0.5)
-        axes.plot([100 * low, 100 * high], [height] * 2, color=colour, linewidth=1, alpha=0.6)
-        axes.plot(100 * train[number], height, "o", ms=6, mec=colour, mfc=STAND_IN["paper"])
-        axes.plot(100 * value, height, "o", ms=6, mec=colour, mfc=colour)
+        height = row + DOTS + 0.46 * ((number + 0.5) / len(test) - 0.5)
+        axes.plot([100 * low, 100 * high], [height] * 2, color=colour(row), linewidth=1, alpha=0.5)
+        axes.plot(100 * train[number], height, "o", mfc=PAPER, **style)
+        axes.plot(100 * value, height, "o", mfc=colour(row), **style)
+    if test:
+        mean = 100 * variant.accuracy["test"].mean
+        axes.plot([mean] * 2, [row + DOTS - 0.25, row + DOTS + 0.25], color=INK, linewidth=1)
 
 
-def _to_svg(figure: Figure, name: str) -> str:
-    """The figure as an inline `<svg>`, scaled by the page, with nothing to load from elsewhere."""
-    file = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": name}):  # ids unlike those of other plots
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
-    for colour_name, colour in STAND_IN.items():
-        svg = svg.replace(colour, f"var(--{colour_name})")
-    return svg
+def _row_title(axes: Axes, row: int, title: str, number: str) -> None:
+    """Above a row's dots, where a narrow screen has room for long titles and larger type."""
+    title = textwrap.shorten(title, LONGEST, placeholder="…")
+    box = {"boxstyle": "square,pad=0.15", "fc": PAPER, "ec": "none"}
+    place = {
+        "transform": axes.get_yaxis_transform(),
+        "va": "center",
+        "bbox": box,
+        "in_layout": False,
+    }
+    for side, words, alignment in ((0, title, "left"), (1, number, "right")):
+        axes.text(side, row + ROW_TITLE, words, ha=alignment, size=ROW_TYPE, **place)
+
+
+def _finish_rows(axes: Axes, count: int, xlabel: str) -> None:
+    axes.set_yticks([])
+    axes.set_ylim(count - 0.4, -0.6)
+    axes.set_xlabel(xlabel, size=ROW_TYPE, labelpad=8)
+    axes.tick_params(labelsize=ROW_TYPE)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+
+
+def _guesses(axes: Axes, guesses: Mapping[str, float]) -> None:
+    """Upright lines, named on top of them: the lowest to its left, another to its right."""
+    for place, (name, rate) in enumerate(sorted(guesses.items(), key=lambda item: item[1])):
+        axes.axvline(100 * rate, color=QUIET, linewidth=1, dashes=DOTTED)
+        left = place == 0 and rate > 0.2
+        axes.annotate(
+            f"{name} {100 * rate:.1f}",
+            (100 * rate, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4 if left else 4, 4),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            color=QUIET,
+            size=ROW_TYPE,
+        )
+
+
+def _series(axes: Axes, points: Sequence[Point], ink: str, joined: bool) -> None:
+    ordered = sorted(points, key=lambda point: point.value)
+    if joined:
+        axes.plot(
+            [point.value for point in ordered], [100 * point.mean for point in ordered], c=ink
+        )
+    for point in ordered:
+        axes.plot(
+            [point.value] * len(point.rates),
+            [100 * rate for rate in point.rates],
+            "o",
+            ms=4,
+            mec="none",
+            mfc=ink,
+            alpha=0.35,
+        )
+        if point.interval:
+            ends = [100 * end for end in point.interval]
+            axes.plot([point.value] * 2, ends, color=ink, linewidth=1.2)
+        axes.plot(point.value, 100 * point.mean, "o", ms=6, color=ink)
+
+
+def _ticks(axes: Axes, values: Sequence[float], words: Sequence[str] = ()) -> None:
+    """At the values themselves; at some, where they are many."""
+    chosen = values if len(values) <= 8 else values[:: -(-len(values) // 8)]
+    names = [textwrap.fill(word, 12) for word in words] or [f"{value:g}" for value in chosen]
+    axes.set_xticks(chosen if not words else range(len(words)), names)
+    axes.set_xticks([], minor=True)

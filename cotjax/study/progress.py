@@ -30,8 +30,10 @@ class StudyProgress(Progress):
     @contextmanager
     def working_on(self, run: PlannedRun) -> Iterator[None]:
         """Says which run is in progress; at its end the study's bar moves on."""
-        description = f"run {self._finished + 1} of {self._runs}: {run.name}"
+        description = f"run {self._finished + 1} of {self._runs}: {run.spoken}"
         self.update(self.study, description=description)
         yield
+        for left in set(self.task_ids) - {self.study}:  # by a run that failed
+            self.remove_task(left)
         self._finished += 1
         self.advance(self.study)

@@ -1,55 +1,134 @@
 """Which of a question's rationales become targets."""
 
 import dataclasses
+import operator
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-Tags = Mapping[str, str | int | float]
+import numpy as np
+
+from cotjax.targets.filters import FILTERS, Pool
+from cotjax.targets.keys import stable_hash, streams
+from cotjax.targets.mixture import Source, source_of
+from cotjax.targets.tags import Tags, has_tags
+
+ANSWERS = {  # of data.selection.answers: what those are called that are dropped
+    "right": "rationales with a wrong or unparsed answer",
+    "wrong": "rationales with a right or unparsed answer",
+    "majority": "rationales with another answer than most",
+}
 
 
 class _Rationale(Protocol):
+    sample: int
+    text: str
+    answer: str | None
     correct: bool | None
+    mean_logprob: float | None
     tags: Tags | None
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Keeps some of a question's rationales.
+    """Keeps some of a question's rationales: first those that qualify, of these some.
 
     Attributes:
-      name: `all`, `one_per_epoch` (all, of which an epoch draws one), or `first`: the first of
-        those that qualify.
-      correct_only: Whether rationales with a wrong or unparsed answer are dropped.
-      tags: Rationales without each of these are dropped; values are compared as texts.
+      name: `all`; `one_per_epoch` (all, of which an epoch draws one); `mixture` (the same, by
+        sources); `first`; or a filter that keeps k (see `filters.FILTERS`).
+      answers: Rationales of which answers qualify: `any`, `right`, `wrong`, or `majority`: the
+        commonest of the question's, of equally common ones the one that came first.
+      tags: Rationales without each of these don't qualify.
+      k: How many of a question a filter keeps.
+      sources: Of a mixture.
+      seed: Of the filters' draws.
     """
 
     name: str = "all"
-    correct_only: bool = False
+    answers: str = "any"
     tags: Tags = dataclasses.field(default_factory=dict)
+    k: int | None = None
+    sources: tuple[Source, ...] = ()
+    seed: int = 0
+
+    def qualifying(
+        self,
+        rationales: Sequence[_Rationale],
+        tags: Tags | None = None,
+        same: Callable[[str, str], bool] = operator.eq,
+    ) -> tuple[list[int], Counter]:
+        """Positions of a question's rationales that qualify, and how many don't, by reason.
+
+        Args:
+          rationales: All of the question's.
+          tags: The question's own.
+          same: Whether two of its answers mean the same.
+        """
+        tagged = [p for p, one in enumerate(rationales) if has_tags(self.tags, one, tags)]
+        answered = _with_answers(self.answers, rationales, tagged, same)
+        mixed = answered
+        if self.sources:
+            of = (source_of(self.sources, rationales[p], tags) for p in answered)
+            mixed = [p for p, source in zip(answered, of, strict=True) if source is not None]
+        dropped = Counter({"rationales with other tags": len(rationales) - len(tagged)})
+        dropped["rationales of no source of the mixture"] = len(answered) - len(mixed)
+        if self.answers != "any":
+            dropped[ANSWERS[self.answers]] = len(tagged) - len(answered)
+        return mixed, +dropped
 
     def choose(
-        self, rationales: Sequence[_Rationale], tags: Tags | None = None
-    ) -> tuple[list[int], Counter]:
-        """Positions of the rationales that become targets, and how many don't, by reason.
+        self, ids: Sequence[str], questions: Sequence[Sequence[_Rationale]]
+    ) -> tuple[list[list[int]], Counter]:
+        """Of the rationales that qualify, the positions of those that become targets.
 
-        `tags` are the question's: its rationales have them too, but where theirs say otherwise.
+        Args:
+          ids: Of the questions.
+          questions: Each one's rationales, one at least.
+
+        Returns:
+          Positions by question, rising, and how many are left out.
         """
-        tagged = [p for p, rationale in enumerate(rationales) if self.has_tags(rationale, tags)]
-        right = [p for p in tagged if rationales[p].correct or not self.correct_only]
-        chosen = right[:1] if self.name == "first" else right
-        dropped = Counter(
-            {
-                "rationales with other tags": len(rationales) - len(tagged),
-                "rationales with a wrong or unparsed answer": len(tagged) - len(right),
-                "rationales after the first": len(right) - len(chosen),
-            }
-        )
-        return chosen, +dropped
+        if self.name in FILTERS:
+            pools = [self._pool(name, its) for name, its in zip(ids, questions, strict=True)]
+            kept, reason = FILTERS[self.name](pools, self.k), f"rationales not kept by {self.name}"
+        elif self.name == "first":
+            kept, reason = [[0] for _ in questions], "rationales after the first"
+        else:
+            return [list(range(len(its))) for its in questions], Counter()
+        left_out = sum(map(len, questions)) - sum(map(len, kept))
+        return kept, +Counter({reason: left_out})
 
-    def has_tags(self, rationale: _Rationale, tags: Tags | None = None) -> bool:
-        """Whether a rationale has all the tags; `tags` are those of its question."""
-        found = {**(tags or {}), **(rationale.tags or {})}
-        return all(
-            name in found and str(found[name]) == str(value) for name, value in self.tags.items()
+    def _pool(self, identifier: str, rationales: Sequence[_Rationale]) -> Pool:
+        samples = np.array([rationale.sample for rationale in rationales])
+        ids = np.full(len(samples), stable_hash(identifier), np.uint64)
+        return Pool(
+            [rationale.text for rationale in rationales],
+            [rationale.mean_logprob for rationale in rationales],
+            streams(self.seed, ids, samples, 0, "selection"),
         )
+
+
+def majority(answers: Sequence[str | None], same: Callable[[str, str], bool]) -> str | None:
+    """The commonest answer, of equally common ones the one that came first; None without any."""
+    votes: Counter[str] = Counter()
+    for answer in filter(lambda answer: answer is not None, answers):
+        votes[next((known for known in votes if same(answer, known)), answer)] += 1
+    return max(votes, key=votes.__getitem__, default=None)
+
+
+def _with_answers(
+    answers: str,
+    rationales: Sequence[_Rationale],
+    positions: list[int],
+    same: Callable[[str, str], bool],
+) -> list[int]:
+    """Those of the positions whose answers qualify."""
+    if answers == "any":
+        return positions
+    if answers == "right":
+        return [p for p in positions if rationales[p].correct]
+    parsed = [p for p in positions if rationales[p].answer is not None]
+    if answers == "wrong":
+        return [p for p in parsed if rationales[p].correct is False]
+    commonest = majority([rationales[p].answer for p in parsed], same)
+    return [p for p in parsed if same(rationales[p].answer, commonest)]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 import numpy as np
 from ml_collections.config_dict import ConfigDict
 
-from cotjax.config_rules import nearest, pairs
+from cotjax.config_checks import nearest, pairs
 from cotjax.errors import InputError
 from cotjax.records import Record
 

@@ -1,6 +1,9 @@
 """Where questions and rationales come from."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,37 @@ FORMS = (
     "tfds:NAME",
     "file:PATH",
 )
+
+_SHARED: ContextVar[dict[Any, list[Record]] | None] = ContextVar("shared records", default=None)
+
+
+@contextmanager
+def shared_records() -> Iterator[None]:
+    """Inside, every source and folder is read once, however often it is asked for.
+
+    For the runs of a study, which have most of them in common; they stay in memory that long.
+    """
+    token = _SHARED.set({})
+    try:
+        yield
+    finally:
+        _SHARED.reset(token)
+
+
+def _shared(read: Callable[..., list[Record]]) -> Callable[..., list[Record]]:
+    """Lets a reader of records take part in `shared_records`."""
+
+    @functools.wraps(read)
+    def reading(*arguments: Any, **options: Any) -> list[Record]:
+        known = _SHARED.get()
+        if known is None:
+            return read(*arguments, **options)
+        key = (read.__name__, *arguments, *options.items())
+        if key not in known:
+            known[key] = read(*arguments, **options)
+        return list(known[key])
+
+    return reading
 
 
 def load_splits(task: Task, config: ConfigDict) -> Splits:
@@ -75,6 +109,7 @@ def load_questions(
     return _labelled(task, source, records, split)
 
 
+@_shared
 def load_records(
     task: Task, source: str, split: str, allow_incomplete: bool = False
 ) -> list[Record]:
@@ -106,6 +141,7 @@ def to_question(record: Record, split: str) -> Question:
     return Question(record.id, record.question, record.choices, record.label, split)
 
 
+@_shared
 def read_split(
     task: Task, folder: Path, split: str, allow_incomplete: bool = False
 ) -> list[Record]:

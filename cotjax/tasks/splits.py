@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from cotjax.errors import InputError
+from cotjax.targets.keys import stable_hash
 from cotjax.tasks.base import Question, Task, normalise
 
 
@@ -54,6 +55,17 @@ def hold_out(
             f" {len(sides[0])} to train on and {len(sides[1])} to validate on"
         )
     return sides
+
+
+def fixed_subset(questions: Sequence[Question], count: int | None) -> Sequence[Question]:
+    """`count` of the questions, the same in every run, in their order; all of them for None.
+
+    A smaller subset is part of a larger one.
+    """
+    if count is None or count >= len(questions):
+        return questions
+    ranked = sorted(range(len(questions)), key=lambda row: stable_hash(questions[row].id))
+    return [questions[row] for row in sorted(ranked[:count])]
 
 
 def overlap(splits: Mapping[str, Sequence[Question]]) -> dict[tuple[str, str], int]:

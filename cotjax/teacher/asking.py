@@ -9,6 +9,7 @@ from ml_collections.config_dict import ConfigDict
 from cotjax.config import flatten
 from cotjax.decoding.limits import Limits
 from cotjax.decoding.sampling import METHODS, Method, get_method
+from cotjax.errors import InputError
 from cotjax.json_files import to_json
 from cotjax.records import Manifest
 from cotjax.tasks import Task
@@ -46,6 +47,11 @@ def prompts_of(
     room = None if context is None else context - config.sampling.max_tokens
     if room is not None and prompter.template.conclusion:
         room -= conclusion_tokens(prompter) + ANSWER_TOKENS
+    if room is not None and room < 1:
+        raise InputError(
+            f"config.sampling.max_tokens={config.sampling.max_tokens}: the teacher's context of"
+            f" {context:,} tokens has no room for a prompt beside them"
+        )
     contrast = method_of(config).contexts > 1
     return make_prompts(prompter, questions.records, room, contrast)
 
@@ -77,7 +83,7 @@ def manifest_of(
     Beside the config's fields these are what they lead to: the numbers' type, the questions, and
     how many processes share these.
     """
-    without = (*FREE_FIELDS, *NAMED_FIELDS)
+    without = (*FREE_FIELDS, *NAMED_FIELDS, *_options_of_others(config.sampling.method))
     fields = {
         name: value
         for name, value in flatten(config).items()
@@ -100,3 +106,9 @@ def manifest_of(
         sampling=to_json(fields),
         seed=config.seed,
     )
+
+
+def _options_of_others(method: str) -> set[str]:
+    """Fields that only other methods have: what they hold by default was not used."""
+    names = {name: {field.name for field in dataclasses.fields(of)} for name, of in METHODS.items()}
+    return {f"sampling.{option}" for option in set().union(*names.values()) - names[method]}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cotjax.config_rules import nearest
+from cotjax.config_checks import nearest
 from cotjax.errors import InputError
 from cotjax.json_files import build, read_json
 from cotjax.tasks import Task

@@ -47,6 +47,8 @@ def print_prompt(config: ConfigDict, questions: Questions) -> None:
             f"-- a second prompt goes on from the reasoning with {prompter.template.conclusion!r}",
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
+    for line in refusals(prompts.refused):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def export(config: ConfigDict, questions: Questions, file: Path) -> None:

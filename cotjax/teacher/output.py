@@ -30,6 +30,7 @@ from cotjax.records import (
 from cotjax.teacher import journal
 from cotjax.teacher.answers import EMPTY
 from cotjax.teacher.journal import Entry, Journal
+from cotjax.teacher.questions import Judged
 
 IDENTITY = ("task", "split", "teacher", "revision", "prompt", "prompt_sha256", "seed")
 NOT_ASKED = "not asked: "  # in the manifest's counts, before the reason
@@ -74,7 +75,7 @@ class Output:
         refused: Mapping[str, Sequence[str]],
         samples: int,
         per_shard: int,
-        to_record: Callable[[Record, list[Entry]], Record],
+        judge: Callable[[Record, Entry], Judged],
     ):
         """Finds out what is missing.
 
@@ -85,9 +86,10 @@ class Output:
           refused: Ids of those that can't be asked, by reason: their records have no rationale.
           samples: Of each question.
           per_shard: Questions of a shard.
-          to_record: Turns a question and its samples into a record.
+          judge: Tells what a sample of a question comes to.
         """
-        self._folder, self._manifest, self._to_record = folder, manifest, to_record
+        self._folder, self._manifest, self._judge = folder, manifest, judge
+        self._questions = {question.id: question for question in questions}
         self._samples, self._process = samples, jax.process_index()
         self._refused = {id_ for ids in refused.values() for id_ in ids}
         self._counts = {f"{NOT_ASKED}{reason}": len(ids) for reason, ids in refused.items()}
@@ -136,7 +138,7 @@ class Output:
                 self._manifest,
                 complete=True,
                 shards=tuple(whole_shards(self._folder)),
-                counts=_count(records, self._asked) | self._counts,
+                counts=self._count(records) | self._counts,
             )
             write_manifest(self._folder, manifest)
         _barrier("complete")
@@ -146,9 +148,39 @@ class Output:
         questions = self._shards[number]
         if number in self._written or any(q.id in self._missing for q in questions):
             return
-        records = [self._to_record(question, self._entries(question.id)) for question in questions]
+        records = [self._record(question) for question in questions]
         write_shard(self._folder, self._process, number, records)
         self._written.add(number)
+
+    def _record(self, question: Record) -> Record:
+        judged = (self._judge(question, entry) for entry in self._entries(question.id))
+        rationales = tuple(one.rationale for one in judged if one.rationale is not None)
+        return dataclasses.replace(question, rationales=rationales)
+
+    def _count(self, records: Sequence[Record]) -> dict[str, int]:
+        """The manifest's counts.
+
+        Some samples answer without a rationale: then they are in the journals alone.
+        """
+        rationales = [rationale for record in records for rationale in record.rationales]
+        kept = {(record.id, one.sample) for record in records for one in record.rationales}
+        others = (Journal(self._folder, n) for n in range(1, jax.process_count()))
+        dropped = [
+            entry
+            for each in (self._journal, *others)
+            for name, entry in each.entries.items()
+            if name not in kept
+        ]
+        judged = [self._judge(self._questions[entry.id], entry) for entry in dropped]
+        every = [*rationales, *judged]
+        return {
+            "rows": self._asked,
+            "parsed": sum(one.answer is not None for one in every),
+            "right": sum(bool(one.correct) for one in every),
+            "rationales": len(rationales),
+            f"{DROPPED}{EMPTY}": self._asked - len(rationales),
+            "truncated": sum(one.finish_reason == "length" for one in (*rationales, *dropped)),
+        }
 
     def _find_missing(self) -> dict[str, set[int]]:
         every, done, missing = set(range(self._samples)), self._journal.entries, {}
@@ -208,19 +240,6 @@ def _identity(manifest: Manifest) -> dict[str, Any]:
     """What a job is told from another by; its sampling options one by one."""
     fields = to_json(manifest)
     return {name: fields.get(name) for name in IDENTITY} | fields.get("sampling", {})
-
-
-def _count(records: Sequence[Record], asked: int) -> dict[str, int]:
-    """The manifest's counts; `asked` samples were written."""
-    rationales = [rationale for record in records for rationale in record.rationales]
-    return {
-        "rows": asked,
-        "parsed": sum(rationale.answer is not None for rationale in rationales),
-        "right": sum(bool(rationale.correct) for rationale in rationales),
-        "rationales": len(rationales),
-        f"{DROPPED}{EMPTY}": asked - len(rationales),
-        "truncated": sum(rationale.finish_reason == "length" for rationale in rationales),
-    }
 
 
 def _barrier(name: str) -> None:

@@ -18,6 +18,7 @@ from cotjax.teacher.answers import EMPTY, Verdict, judge, split_completion
 from cotjax.teacher.prompts import Conversation, Prompter, UnfitQuestionError
 
 BATCH = 256  # texts that are tokenised at once
+NAMED = 5  # ids of questions that could not be asked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +55,14 @@ class Prompt:
         return (self.question_ids, *more)
 
     def judge(self, completion: str, question: Question, task: Task) -> Verdict:
-        """Judges a completion: where the prompt gave the label away, that is the answer."""
+        """Judges a completion: where the prompt gave the label away, that is what is argued for."""
         if self.label is None:
             return judge(completion, question, task)
         parts = split_completion(completion)
         text = parts[0] if parts else completion.strip()
-        right = task.is_right(self.label, question)
-        return Verdict(text, self.label, right, problem=None if text else EMPTY)
+        if not text:
+            return Verdict("", None, False, problem=EMPTY)
+        return Verdict(text, self.label, task.is_right(self.label, question))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +118,7 @@ def make_prompts(
     contexts = [_render(each, records, max_tokens, refused) for each in prompters]
     kept = [record.id for record in records if all(record.id in of for of in contexts)]
     if not kept:
-        reasons = ", ".join(f"{reason} ({len(ids):,})" for reason, ids in refused.items())
+        reasons = "; ".join(f"{reason} ({some(ids)})" for reason, ids in refused.items())
         raise InputError(f"none of {len(records):,} questions can be asked: {reasons or 'none'}")
     prefix = prompter.prefix
     shared = _shared(
@@ -130,6 +132,11 @@ def make_prompts(
             prompt = _to_prompt(of[id_], prefix_ids, prompt)
         prompts.append(prompt)
     return PromptSet(prefix, prefix_ids, prompts, dict(refused))
+
+
+def some(ids: Sequence[str]) -> str:
+    """The first few of the ids of questions."""
+    return ", ".join(ids[:NAMED]) + (", ..." if len(ids) > NAMED else "")
 
 
 def conclude(prompter: Prompter, prompt: Prompt, reasoning: str) -> Prompt:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ml_collections.config_dict import ConfigDict
 
-from cotjax.config_rules import pairs
+from cotjax.config_checks import pairs
 from cotjax.errors import InputError
 from cotjax.json_files import build, dump_json, read_json_lines
 from cotjax.records import Rationale, Record
@@ -20,6 +20,23 @@ from cotjax.teacher.journal import Entry
 from cotjax.teacher.prompt_tokens import Prompt
 
 NO_TASK = "questions"  # what a manifest calls a file of questions
+
+Tags = dict[str, str | int | float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What a sample comes to.
+
+    Attributes:
+      rationale: None where the teacher gave none, be it that it answered without.
+      answer: The teacher's; None if it has none that can be read.
+      correct: Whether that is right; None where nobody can know.
+    """
+
+    rationale: Rationale | None
+    answer: str | None
+    correct: bool | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +62,10 @@ class Questions:
             digest.update(f"{dump_json(parts)}\n".encode())
         return digest.hexdigest()
 
-    def judge(self, record: Record, prompt: Prompt, entry: Entry) -> Rationale | None:
-        """Returns a sample as a rationale; None where the teacher gave none.
+    def judge(
+        self, record: Record, prompt: Prompt, entry: Entry, tags: Tags | None = None
+    ) -> Judged:
+        """Judges a sample; `tags` are its rationale's.
 
         A sample without an answer is kept as it is, and its answer is null. Nobody can read the
         answers to questions of no task: a sample is kept as it is, and what a second prompt brought
@@ -57,6 +76,7 @@ class Questions:
             "mean_logprob": entry.logprob / entry.num_tokens,
             "num_tokens": entry.num_tokens,
             "finish_reason": entry.finish_reason,
+            "tags": tags,
         }
         text, answer, correct = entry.text.strip(), (entry.conclusion or "").strip() or None, None
         if self.task is not None:
@@ -64,7 +84,8 @@ class Questions:
             text = entry.text.strip() if verdict.problem == NO_PHRASE else verdict.text
             answer = verdict.answer
             correct = verdict.correct if record.label is not None else None
-        return Rationale(entry.sample, text, answer, correct, **details) if text else None
+        rationale = Rationale(entry.sample, text, answer, correct, **details) if text else None
+        return Judged(rationale, answer, correct)
 
     def _verdict(self, record: Record, prompt: Prompt, entry: Entry) -> Verdict:
         # Without a gold label any will do: the verdict on it is not used.

@@ -10,12 +10,12 @@ from ml_collections.config_dict import ConfigDict
 from cotjax.decoding.scheduler import Work
 from cotjax.mesh import initialize_distributed, make_mesh
 from cotjax.models.teacher import load_tokenizer
-from cotjax.records import Manifest, Rationale, Record, read_records
+from cotjax.records import Manifest, Record, read_records
 from cotjax.teacher.asking import manifest_of, prompter_of, prompts_of
 from cotjax.teacher.journal import Entry
 from cotjax.teacher.model import default_dtype, load_model
 from cotjax.teacher.output import Output, begin
-from cotjax.teacher.questions import Questions
+from cotjax.teacher.questions import Judged, Questions
 from cotjax.teacher.writer import Asked, Writer
 
 
@@ -25,7 +25,7 @@ class View(Protocol):
     def begin(self, output: Output) -> None:
         """Is told what is there before the job begins or goes on."""
 
-    def saw(self, judged: Rationale | None, entry: Entry, work: Work) -> None:
+    def saw(self, judged: Judged, entry: Entry, work: Work) -> None:
         """Is told of a sample, and of all work so far."""
 
 
@@ -84,13 +84,8 @@ def _sample(
     records = {record.id: record for record in questions.records}
     tags = asked.prompter.template.tags
 
-    def judge(record: Record, entry: Entry) -> Rationale | None:
-        return questions.judge(record, prompts[record.id], entry)
-
-    def to_record(record: Record, entries: list[Entry]) -> Record:
-        judged = filter(None, (judge(record, entry) for entry in entries))
-        rationales = tuple(dataclasses.replace(one, tags=tags) for one in judged)
-        return dataclasses.replace(record, rationales=rationales)
+    def judge(record: Record, entry: Entry) -> Judged:
+        return questions.judge(record, prompts[record.id], entry, tags)
 
     config = asked.config
     output = Output(
@@ -100,7 +95,7 @@ def _sample(
         asked.prompts.refused,
         config.samples,
         config.questions_per_shard,
-        to_record,
+        judge,
     )
     writer = Writer(asked, output.missing)
     try:

@@ -4,7 +4,7 @@ import dataclasses
 import string
 from pathlib import Path
 
-from cotjax.config_rules import nearest
+from cotjax.config_checks import nearest
 from cotjax.errors import InputError
 from cotjax.json_files import build, read_json
 

@@ -13,16 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from cotjax.decoding.scheduler import Work
-from cotjax.records import DROPPED, Rationale
+from cotjax.records import DROPPED
 from cotjax.teacher.journal import Entry
 from cotjax.teacher.output import NOT_ASKED, Output
+from cotjax.teacher.prompt_tokens import some
+from cotjax.teacher.questions import NO_TASK, Judged
 from cotjax.teacher.sample import Summary
 from cotjax.training.writers import make_progress
 
 LINE_SECONDS = 30  # between two lines in a file; a terminal has a bar
 BINS = 8  # of the histogram of lengths
 BAR = 30  # characters of its longest bar
-NAMED = 5  # ids of questions that could not be asked
 
 
 class Live:
@@ -62,12 +63,12 @@ class Live:
             self._bar.update(self._task, total=output.num_samples, completed=self._before)
             self._display.start()
 
-    def saw(self, judged: Rationale | None, entry: Entry, work: Work) -> None:
+    def saw(self, judged: Judged, entry: Entry, work: Work) -> None:
         """See `sample.View`."""
         self._seen["samples"] += 1
-        self._seen["parsed"] += judged is not None and judged.answer is not None
-        self._seen["judged"] += judged is not None and judged.correct is not None
-        self._seen["right"] += judged is not None and bool(judged.correct)
+        self._seen["parsed"] += judged.answer is not None
+        self._seen["judged"] += judged.correct is not None
+        self._seen["right"] += bool(judged.correct)
         self._seen["cut"] += entry.finish_reason == "length"
         if jax.process_index() > 0:
             return
@@ -106,8 +107,8 @@ def refusals(refused: Mapping[str, Sequence[str]]) -> list[str]:
     """A line for each reason why questions were not asked, with some of their ids."""
     lines = []
     for reason, ids in refused.items():
-        named = ", ".join(ids[:NAMED]) + (", ..." if len(ids) > NAMED else "")
-        lines.append(f"{len(ids):,} questions not asked: {reason} ({named})")
+        number = "1 question" if len(ids) == 1 else f"{len(ids):,} questions"
+        lines.append(f"{number} not asked: {reason} ({some(ids)})")
     return lines
 
 
@@ -135,8 +136,10 @@ def _counts(summary: Summary) -> Table:
     table.add_row("samples", f"{counts['rows']:,}", "")
     rows = {"rationales": counts["rationales"]}
     rows |= {n: c for n, c in counts.items() if n.startswith(DROPPED) and c}
-    rows["hold an answer"] = counts["parsed"]
-    if any(record.label is not None for record in records):
+    rationales = [rationale for record in records for rationale in record.rationales]
+    if summary.manifest.task != NO_TASK or counts["parsed"]:
+        rows["hold an answer"] = counts["parsed"]
+    if any(rationale.correct is not None for rationale in rationales):
         rows["right"] = counts["right"]
     rows["cut at the limit of tokens"] = counts["truncated"]
     for name, count in rows.items():
@@ -149,7 +152,7 @@ def _lengths(lengths: list[int]) -> Table:
     width = -(-(max(lengths) - min(lengths) + 1) // BINS)
     edges = np.arange(min(lengths), max(lengths) + width + 1, width)
     counts, _ = np.histogram(lengths, edges)
-    table = Table("tokens", "samples", "", title="length of a sample")
+    table = Table("tokens", "samples", "", title="length of a sample with a rationale")
     table.columns[0].justify = table.columns[1].justify = "right"
     for count, low in zip(counts, edges, strict=False):
         name = f"{low}" if width == 1 else f"{low} to {low + width - 1}"
@@ -158,12 +161,15 @@ def _lengths(lengths: list[int]) -> Table:
 
 
 def _cost(work: Work) -> Table:
-    """What this run read and wrote, and what sharing has saved."""
+    """What this run read and wrote, and what sharing has saved.
+
+    A sample is one text, and two where a second prompt asks for the answer.
+    """
     read = work.prefix + work.prompts
     table = Table("", "", title="this run", show_header=False)
     table.columns[1].justify = "right"
     rows = {
-        "samples": f"{work.samples:,}",
+        "texts written": f"{work.samples:,}",
         "tokens written": f"{work.sampled:,}",
         "prompt tokens read": f"{read:,}",
         "prompt tokens that the samples have": f"{work.unshared:,}",

@@ -24,12 +24,21 @@ from cotjax.checkpoints import Checkpoints
 from cotjax.data.pipeline import batches
 from cotjax.data.work import Work
 from cotjax.errors import InputError
+from cotjax.evaluation.asking import Given
+from cotjax.evaluation.given import given_rationales
 from cotjax.evaluation.run import evaluate
 from cotjax.evaluation.student import Student
 from cotjax.mesh import BATCH_AXES, initialize_distributed, local_rows, make_mesh, to_global
 from cotjax.models.hf import load_params
 from cotjax.tasks.splits import split_lines
-from cotjax.training.prepare import Experiment, optimizer_of, prepare, save_run_files
+from cotjax.training.prepare import (
+    SELECTED,
+    Experiment,
+    optimizer_of,
+    prepare,
+    save_run_files,
+    selection_lines,
+)
 from cotjax.training.profiler import Profiler
 from cotjax.training.step import TrainState, abstract_state, init_state, train_step
 from cotjax.training.step_log import StepLog, in_words
@@ -109,12 +118,16 @@ class _Run:
         self.metrics: dict[str, float] = {}
         self.best = -math.inf
         self.step = 0
+        self.given: dict[str, Given] = {}  # by split, of an order that reads rationales
 
     def describe(self) -> None:
         """Says what is trained on, and what was dropped, cut or unknown."""
         say, experiment, steps = self.writer.say, self.experiment, self.experiment.steps
         say(f"mesh {dict(self.mesh.shape)} of {self.mesh.size} x {jax.devices()[0].device_kind}")
-        say(" ".join(f"{name}={count}" for name, count in experiment.counts.items()))
+        counts = experiment.counts.items()
+        say(" ".join(f"{n}={count}" for n, count in counts if not n.startswith(SELECTED)))
+        for line in selection_lines(experiment.counts):
+            say(line)
         for line in split_lines(experiment.splits):
             say(line)
         say(
@@ -200,6 +213,14 @@ class _Run:
         experiment = self.experiment
         student = Student(experiment.model, state.params, experiment.tokenizer, self.mesh)
         for split in self.config.evaluation.splits:
+            if experiment.order.reads_rationale and split not in self.given:
+                self.given[split] = given_rationales(
+                    experiment.task,
+                    self.config,
+                    split,
+                    experiment.splits[split],
+                    experiment.tokenizer,
+                )
             summary = evaluate(
                 student,
                 experiment.task,
@@ -209,6 +230,7 @@ class _Run:
                 split=split,
                 step=self.step,
                 folder=self.workdir / "eval",
+                given=self.given.get(split),
                 progress=self.writer.progress,
             )
             scalars = {f"{split}/{name}": value for name, value in summary.items()}

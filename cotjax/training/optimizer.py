@@ -62,25 +62,24 @@ def _cosine(count: jax.Array, config: ScheduleConfig) -> jax.Array:
 
 def _rsqrt(count: jax.Array, config: ScheduleConfig) -> jax.Array:
     """T5's pre-training schedule, at the peak when the warm-up ends."""
-    warmup = max(config.warmup_steps, 1)
+    warmup = jnp.maximum(config.warmup_steps, 1)
     return jnp.sqrt(warmup / jnp.maximum(count, warmup))
 
 
 def _progress(count: jax.Array, config: ScheduleConfig) -> jax.Array:
     """From 0 in the last step of the warm-up to 1 in the last step of the run, and after."""
-    decaying = max(config.total_steps - config.warmup_steps, 1)
+    decaying = jnp.maximum(config.total_steps - config.warmup_steps, 1)
     return jnp.clip((count - config.warmup_steps) / decaying, 0, 1)
 
 
 SCHEDULES = {"constant": _constant, "linear": _linear, "cosine": _cosine, "rsqrt": _rsqrt}
 
 
-@functools.cache
 def make_schedule(config: ScheduleConfig, learning_rate: float) -> Schedule:
     """The learning rate of step 0, 1, ...: a linear warm-up, then the schedule by name.
 
     The first step of a warm-up of W steps has 1 / W of the peak, for none is to be wasted on 0, and
-    the last one has the peak.
+    the last one has the peak. All numbers may be traced: what is compiled then serves any of them.
     """
     if config.name not in SCHEDULES:
         raise InputError(f"config.schedule.name={config.name!r} is not one of {list(SCHEDULES)}")
@@ -88,7 +87,7 @@ def make_schedule(config: ScheduleConfig, learning_rate: float) -> Schedule:
 
     def schedule(step: jax.Array | int) -> jax.Array:
         count = jnp.asarray(step, float) + 1  # steps, with this one
-        warm = jnp.minimum(count / max(config.warmup_steps, 1), 1)
+        warm = jnp.minimum(count / jnp.maximum(config.warmup_steps, 1), 1)
         return learning_rate * warm * decay(count, config)
 
     return schedule

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ from cotjax.config_rules import SIZES
 from cotjax.data.examples import Examples, training_examples
 from cotjax.data.ragged import Ragged
 from cotjax.data.steps import StepConfig, Steps
-from cotjax.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from cotjax.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer, with_ascii
 from cotjax.data.tokens import (
     TokenTable,
     count_tokens,
+    count_unmapped,
     cut_inputs,
-    keep_words,
     tokenize,
 )
+from cotjax.data.words import count_words, keep_words
+from cotjax.errors import InputError
 from cotjax.json_files import dump_json, replace_file
 from cotjax.models.hf import (
     check_special_tokens,
@@ -33,11 +36,13 @@ from cotjax.models.hf import (
 from cotjax.models.t5_config import PRESETS, T5Config
 from cotjax.targets.orders import ORDERS, Order, make_order
 from cotjax.targets.perturb import PERTURBATIONS, Perturbation
+from cotjax.targets.transforms import DigitTokens
 from cotjax.targets.words import WordChoice
 from cotjax.tasks.base import Question, Task, configured_task
 from cotjax.tasks.sources import load_splits
 from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig
 
+SELECTED = ("kept", "dropped")  # what counts of the selection begin with
 VOCABULARY_MULTIPLE = 64  # a new embedding's rows, so that a tensor axis divides them
 
 
@@ -77,6 +82,12 @@ class Experiment:
         return state.hexdigest()
 
 
+def selection_lines(counts: Mapping[str, int]) -> list[str]:
+    """What was kept of questions and rationales, and what was dropped, a line each."""
+    parted = ((*name.partition("/"), count) for name, count in counts.items())
+    return [f"{done}: {count:,} {what}" for done, _, what, count in parted if done in SELECTED]
+
+
 def prepare(config: ConfigDict, row_multiple: int) -> Experiment:
     """Loads, tokenises and lays out what a config names.
 
@@ -95,15 +106,20 @@ def prepare(config: ConfigDict, row_multiple: int) -> Experiment:
     model = model_config(config, pretrained, tokenizer)
     order = make_order(config.data.order, config.data.connective)
     table = tokenize(examples, tokenizer, order, Path(config.data.cache).expanduser())
-    table = keep_words(table, words_of(config))
+    whole, choice = table, words_of(config)
+    table = keep_words(whole, choice)
     counts = count_tokens(table, tokenizer.unknown, order)
-    table, counts["inputs/cut"], counts["inputs/tokens_cut"] = cut_inputs(
-        table, config.data.input_length, tokenizer.eos
-    )
+    counts |= count_unmapped(examples, tokenizer, order) | count_words(whole, table, choice)
     step_config = steps_of(config, order, tokenizer, row_multiple)
-    steps = Steps(table, step_config)
+    table, counts["inputs/cut"], counts["inputs/tokens_cut"] = cut_inputs(
+        table, _question_length(step_config), tokenizer.eos
+    )
+    draw_weights = examples.draw_weights and np.array(examples.draw_weights)
+    steps = Steps(table, step_config, draw_weights)
     counts["rationales/cut"], counts["rationales/tokens_cut"] = steps.count_cut()
+    counts |= _count_same(steps)
     counts |= {"questions": table.num_questions, "targets": table.num_targets}
+    counts |= {f"kept/{name}": count for name, count in examples.kept.items()}
     counts |= {f"dropped/{reason}": count for reason, count in examples.dropped.items()}
     return Experiment(task, splits, tokenizer, model, pretrained, order, steps, counts)
 
@@ -120,15 +136,15 @@ def make_tokenizer(
     A new one knows the words of every order, so all orders share one vocabulary.
     """
     if config.model.tokenizer:
-        return load_tokenizer(resolve_tokenizer(config.model.tokenizer))
+        return _mapped(load_tokenizer(resolve_tokenizer(config.model.tokenizer)), config)
     if pretrained:
-        return load_tokenizer(pretrained)
+        return _mapped(load_tokenizer(pretrained), config)
     texts = [*examples.inputs]
     texts += [text for target in examples.targets for text in (target.label, target.rationale)]
     texts += [label for question in questions for label in task.choice_labels(question)]
     texts += [text for order in ORDERS.values() for text in order.texts]
     texts.append(config.data.connective or "")
-    return train_tokenizer(texts, config.model.vocab_size)
+    return train_tokenizer(texts, config.model.vocab_size, config.data.characters)
 
 
 def model_config(config: ConfigDict, pretrained: Path | None, tokenizer: Tokenizer) -> T5Config:
@@ -170,10 +186,11 @@ def steps_of(
         perturbation=_perturbation(data.perturbation, tokenizer),
         redraw=data.perturbation.redraw == "epoch",
         seed=config.seed,
-        one_per_epoch=data.selection.name == "one_per_epoch",
+        one_per_epoch=data.selection.name in ("one_per_epoch", "mixture"),
         batch_size=data.batch_size,
         targets_per_question=data.targets_per_question,
         target_length=data.target_length,
+        input_length=data.input_length,
         question_weight=data.question_weight,
         **_loss_weights(config),
         packing=data.packing,
@@ -191,7 +208,7 @@ def optimizer_of(config: ConfigDict) -> tuple[OptimizerConfig, ScheduleConfig]:
 
 def words_of(config: ConfigDict) -> WordChoice:
     """Which words of a rationale a config keeps."""
-    return WordChoice(config.data.words.name, config.data.words.k)
+    return WordChoice(**config.data.words.to_dict(), seed=config.seed)
 
 
 def save_run_files(experiment: Experiment, workdir: Path) -> None:
@@ -208,6 +225,22 @@ def save_run_files(experiment: Experiment, workdir: Path) -> None:
     replace_file(workdir / "model.json", dump_json(content, indent=1) + "\n")
 
 
+def _mapped(tokenizer: Tokenizer, config: ConfigDict) -> Tokenizer:
+    """The tokenizer with the map of characters that a config names."""
+    return with_ascii(tokenizer) if config.data.characters == "ascii" else tokenizer
+
+
+def _question_length(config: StepConfig) -> int:
+    """Tokens of a question at most, EOS included: a rationale's connective has its place too."""
+    length = config.input_length - len(config.connective) * config.order.reads_rationale
+    if length < 2:
+        raise InputError(
+            f"config.data.input_length={config.input_length} leaves no room for a question: "
+            f"the connective has {len(config.connective)} tokens"
+        )
+    return length
+
+
 def _loss_weights(config: ConfigDict) -> dict[str, Any]:
     """The weights of label and rationale, and how each is normalised."""
     loss = config.loss
@@ -217,11 +250,30 @@ def _loss_weights(config: ConfigDict) -> dict[str, Any]:
     return {name: loss[name] for name in ("label_weight", "rationale_weight", "normalise")}
 
 
-def _perturbation(section: ConfigDict, tokenizer: Tokenizer) -> Perturbation:
-    options: dict[str, Any] = {"by_word": section.unit == "words"}
-    if section.name == "mask":
-        options["fraction"] = section.fraction
-        options["mask_token"] = tokenizer.token_id(
-            section.mask_token, "data.perturbation.mask_token"
+def _count_same(steps: Steps) -> dict[str, int]:
+    """How many rationales a perturbation leaves as they are.
+
+    Raises:
+      InputError: if it changes none, though it is to change some.
+    """
+    perturbation, same = steps.config.perturbation, steps.perturbed.count_same()
+    if perturbation.name == "none" or not same:
+        return {}
+    if same == steps.table.num_targets and getattr(perturbation, "fraction", 1) > 0:
+        raise InputError(
+            f"config.data.perturbation.name={perturbation.name!r} changes none of the "
+            f"{same} rationales"
         )
-    return PERTURBATIONS[section.name](**options)
+    return {"kept/rationales that the perturbation leaves as they are": same}
+
+
+def _perturbation(section: ConfigDict, tokenizer: Tokenizer) -> Perturbation:
+    kind = PERTURBATIONS[section.name]
+    fields = {field.name for field in dataclasses.fields(kind) if field.init}
+    options = {name: section[name] for name in ("unit", "fraction", "length") if name in fields}
+    if "mask_token" in fields:
+        token = tokenizer.token_id(section.mask_token, "data.perturbation.mask_token")
+        options["mask_token"] = token
+    if "digit_tokens" in fields:
+        options["digit_tokens"] = DigitTokens.of(tokenizer.pieces(range(tokenizer.size)))
+    return kind(**options)

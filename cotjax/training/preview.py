@@ -14,7 +14,7 @@ from cotjax.data.pipeline import batches
 from cotjax.targets.perturb import stable_hash
 from cotjax.targets.segments import Kind
 from cotjax.tasks.splits import split_lines
-from cotjax.training.prepare import Experiment, prepare
+from cotjax.training.prepare import Experiment, prepare, selection_lines
 
 STYLES = {
     Kind.LABEL: "bold green",
@@ -24,6 +24,13 @@ STYLES = {
     Kind.EOS: "bright_black",
 }
 FIELDS = ("inputs", "labels", "rationales")
+COLUMNS = {  # of their counts, and their headings
+    "tokens": "tokens",
+    "unknown": "unknown tokens",
+    "unknown_mapped": "known by data.characters",
+    "cut": "texts cut",
+    "tokens_cut": "tokens cut",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +38,17 @@ class ShownReply:
     """One reply of a target.
 
     Attributes:
-      input: What the encoder reads.
+      read: What the encoder reads: kind (None of the question) and text of each part.
       segments: What the decoder is to say: kind and text of each segment.
     """
 
-    input: str
+    read: tuple[tuple[Kind | None, str], ...]
     segments: tuple[tuple[Kind, str], ...]
+
+    @property
+    def input(self) -> str:
+        """All that the encoder reads."""
+        return " ".join(text for _, text in self.read)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,9 +76,7 @@ def preview(config: ConfigDict, num: int, console: Console | None = None) -> Non
         _print_target(console, target)
     console.print(*split_lines(experiment.splits), sep="\n", soft_wrap=True)
     console.print(_count_table(experiment.counts))
-    for name, count in experiment.counts.items():
-        if name.startswith("dropped/"):
-            console.print(f"dropped: {count:,} {name.removeprefix('dropped/')}")
+    console.print(*selection_lines(experiment.counts), sep="\n", soft_wrap=True)
 
 
 def shown_targets(experiment: Experiment, last_step: int) -> Iterator[ShownTarget]:
@@ -98,15 +108,41 @@ def _reply(
 ) -> ShownReply:
     read = batch["encoder_segments"][row] == batch["segment_source"][row, segment]
     said = batch["decoder_segments"][row] == segment + 1
-    tokens, kinds = batch["decoder_targets"][row][said], batch["decoder_kinds"][row][said]
+    target = batch["segment_target"][row, segment]
+    segments = _parts(
+        experiment, batch["decoder_targets"][row][said], batch["decoder_kinds"][row][said]
+    )
+    return ShownReply(_read(experiment, batch["encoder_tokens"][row][read], target), segments)
+
+
+def _read(
+    experiment: Experiment, tokens: np.ndarray, target: int
+) -> tuple[tuple[Kind | None, str], ...]:
+    """The question, and what the encoder reads after it."""
+    steps = experiment.steps
+    if not experiment.order.reads_rationale:
+        return ((None, _spell(experiment, tokens)),)
+    asked = steps.table.inputs.lengths[steps.table.question[target]] - 1  # without EOS
+    connective = len(steps.config.connective)
+    kinds = np.full(len(tokens) - asked, Kind.RATIONALE)
+    kinds[:connective], kinds[-1] = Kind.CONNECTIVE, Kind.EOS
+    return (
+        (None, _spell(experiment, tokens[:asked])),
+        *_parts(experiment, tokens[asked:], kinds),
+    )
+
+
+def _parts(
+    experiment: Experiment, tokens: np.ndarray, kinds: np.ndarray
+) -> tuple[tuple[Kind, str], ...]:
+    """Kind and text of each run of equal kinds."""
     starts = np.flatnonzero(np.diff(kinds, prepend=-1))
-    segments = tuple(
+    return tuple(
         (Kind(part_kinds[0]), _spell(experiment, part))
         for part, part_kinds in zip(
             np.split(tokens, starts[1:]), np.split(kinds, starts[1:]), strict=True
         )
     )
-    return ShownReply(_spell(experiment, batch["encoder_tokens"][row][read]), segments)
 
 
 def _spell(experiment: Experiment, tokens: np.ndarray) -> str:
@@ -117,18 +153,26 @@ def _spell(experiment: Experiment, tokens: np.ndarray) -> str:
 def _print_target(console: Console, target: ShownTarget) -> None:
     console.rule(f"step {target.step}, question {target.id}, rationale {target.sample}")
     for reply in target.replies:
-        console.print(Text(f"{'input':<12}{reply.input}"))
+        for kind, text in reply.read:
+            name, style = ("input", "") if kind is None else (f"+ {_name(kind)}", STYLES[kind])
+            console.print(Text(f"{name:<14}{text}", style=style))
         for kind, text in reply.segments:
-            console.print(Text(f"{kind.name.lower():<12}{text}", style=STYLES[kind]))
+            console.print(Text(f"{_name(kind):<14}{text}", style=STYLES[kind]))
+
+
+def _name(kind: Kind) -> str:
+    return kind.name.lower()
 
 
 def _count_table(counts: dict[str, int]) -> Table:
     """What is unknown or cut in the whole training data, by field."""
     title = f"{counts['targets']:,} targets of {counts['questions']:,} questions"
     table = Table(title=title, title_justify="left")
-    for heading in ("field", "tokens", "unknown tokens", "texts cut", "tokens cut"):
-        table.add_column(heading, justify="left" if heading == "field" else "right")
+    table.add_column("field")
+    columns = [name for name in COLUMNS if any(f"{field}/{name}" in counts for field in FIELDS)]
+    for name in columns:
+        table.add_column(COLUMNS[name], justify="right")
     for field in FIELDS:
-        names = (f"{field}/{name}" for name in ("tokens", "unknown", "cut", "tokens_cut"))
+        names = (f"{field}/{name}" for name in columns)
         table.add_row(field, *(f"{counts[n]:,}" if n in counts else "" for n in names))
     return table

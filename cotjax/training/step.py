@@ -1,5 +1,6 @@
 """The sharded train step, the state it changes, and the eval step."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -55,6 +56,7 @@ def init_state(
     `params` are random by the seed, or those given, which then belong to the state: the first step
     donates their buffers.
     """
+    optimizer = _without_rate(optimizer)
     if params is None:
         return _compiled_init(config, optimizer, mesh)(seed)
     params = jax.device_put(params, _shardings(config, optimizer, mesh).params)
@@ -103,9 +105,35 @@ def train_step(
     The batch goes through the model in `accumulation` microbatches, whose sums are added. Metrics
     are whole on every device: 'loss' (the sum of weighted objectives), 'grad_norm' (before any
     clipping), 'learning_rate', and 'nll', 'right', 'count' by kind. Dropout's key is a function of
-    (seed, step, microbatch) alone.
+    (seed, step, microbatch) alone. Runs that differ in the numbers of schedule and learning rate
+    alone share what is compiled.
     """
-    learning_rate = make_schedule(schedule, optimizer.learning_rate)
+    make_schedule(schedule, optimizer.learning_rate)  # refuses an unknown name now
+    how = (schedule.name, label_smoothing, z_loss, accumulation, mesh)
+    compiled = _compiled_step(config, _without_rate(optimizer), *how)
+    numbers = dataclasses.astuple(schedule)[1:]  # all but the name
+
+    def step(state: TrainState, batch: Batch, seed: int) -> tuple[TrainState, Metrics]:
+        return compiled(state, batch, seed, optimizer.learning_rate, numbers)
+
+    return step
+
+
+def _without_rate(optimizer: OptimizerConfig) -> OptimizerConfig:
+    """The optimizer but for its learning rate, which is an argument of what is compiled."""
+    return dataclasses.replace(optimizer, learning_rate=0.0)
+
+
+@functools.cache
+def _compiled_step(
+    config: T5Config,
+    optimizer: OptimizerConfig,
+    schedule_name: str,
+    label_smoothing: float,
+    z_loss: float,
+    accumulation: int,
+    mesh: Mesh,
+) -> Callable[..., tuple[TrainState, Metrics]]:
     loss = functools.partial(_loss, config, label_smoothing, z_loss)
     shardings = _shardings(config, optimizer, mesh)
     whole = NamedSharding(mesh, P())
@@ -114,12 +142,14 @@ def train_step(
         gradients, metrics = jax.grad(loss, has_aux=True)(params, batch, key)
         return jax.lax.with_sharding_constraint(gradients, shardings.params), metrics
 
-    def step(state: TrainState, batch: Batch, seed: int) -> tuple[TrainState, Metrics]:
+    def step(
+        state: TrainState, batch: Batch, seed: int, peak: float, numbers: tuple[float, ...]
+    ) -> tuple[TrainState, Metrics]:
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
             key = jax.random.fold_in(jax.random.key(seed), state.step)
             microbatches = _split(batch, accumulation, mesh)
             gradients, metrics = _accumulate(gradients_of, state.params, microbatches, key)
-        rate = learning_rate(state.step)
+        rate = make_schedule(ScheduleConfig(schedule_name, *numbers), peak)(state.step)
         metrics |= {"grad_norm": optax.tree.norm(gradients), "learning_rate": rate}
         update = make_optimizer(optimizer).update
         direction, opt_state = update(gradients, state.opt_state, state.params)
@@ -128,7 +158,7 @@ def train_step(
 
     return jax.jit(
         step,
-        in_shardings=(shardings, batch_sharding(mesh), whole),
+        in_shardings=(shardings, batch_sharding(mesh), whole, whole, whole),
         out_shardings=(shardings, whole),
         donate_argnums=0,
     )

@@ -10,7 +10,7 @@ from cotjax.data.work import Work
 from cotjax.errors import InputError
 from cotjax.models.t5_config import T5Config
 from cotjax.targets.segments import Kind
-from cotjax.training.throughput import Throughput
+from cotjax.training.throughput import Throughput, train_flops
 from cotjax.training.writers import RunWriter
 
 STEPS_AHEAD = 2  # enough to hide the host's own work
@@ -25,6 +25,7 @@ class StepLog:
     """
 
     def __init__(self, model: T5Config, mesh: jax.sharding.Mesh, writer: RunWriter):
+        self._model = model
         self._throughput = Throughput(model, mesh.devices.flatten().tolist())
         self._writer = writer
         self._waiting: list[tuple[Work, dict[str, jax.Array]]] = []
@@ -71,6 +72,7 @@ class StepLog:
         values |= {
             "examples": work.examples,
             "supervised_tokens": work.supervised,
+            "flops": float(train_flops(self._model, work)),
             "encoder_non_pad": work.encoder / work.encoder_positions,
             "decoder_non_pad": work.decoder / work.decoder_positions,
         }

@@ -6,7 +6,7 @@ from cotjax.data.ragged import Ragged
 from cotjax.data.steps import StepConfig
 from cotjax.data.tokens import TokenTable
 from cotjax.targets.orders import make_order
-from cotjax.targets.perturb import PERTURBATIONS, stable_hash
+from cotjax.targets.perturb import PERTURBATIONS, Perturbation, stable_hash
 
 EOS = 1
 CONNECTIVE = (9,)
@@ -21,7 +21,11 @@ def small_table(order: str = "label_only") -> TokenTable:
         labels=Ragged.from_lists([[5], [5], [6, 7]]),
         rationales=Ragged.from_lists([[30, 31, 32], [33, 34], [40, 41, 42, 43]]),
         key_words=Ragged.from_lists([[1], [0], [2, 0]]),
+        label_words=Ragged.from_lists([[], [0, 1], [1]]),
+        keywords=Ragged.from_lists([[0], [], [2]]),
         words=np.array([0, 0, 1, 0, 1, 0, 1, 1, 2], np.int32),
+        steps=np.array([0, 0, 1, 0, 0, 0, 0, 0, 1], np.int32),
+        reference=np.array([2, 0, 9], np.int32),
         question=np.array([0, 0, 1], np.int32),
         samples=np.array([0, 1, 0], np.int32),
         id_hashes=np.array([stable_hash("a"), stable_hash("b")], np.uint64),
@@ -48,25 +52,34 @@ def random_table(
     inputs.values[inputs.offsets[1:] - 1] = EOS
     rationales = texts(targets, longest)
     words = [np.arange(length) // 2 for length in rationales.lengths]
+    steps = [np.arange(length) // 5 for length in rationales.lengths]
     return TokenTable(
         inputs=asked_twice(inputs) if order == "multitask" else inputs,
         labels=texts(targets, 3),
         rationales=rationales,
         key_words=Ragged.from_lists([[0]] * targets),
+        label_words=Ragged.from_lists([[]] * targets),
+        keywords=Ragged.from_lists([[]] * targets),
         words=np.concatenate(words).astype(np.int32),
+        steps=np.concatenate(steps).astype(np.int32),
+        reference=generator.integers(0, longest + 1, targets).astype(np.int32),
         question=np.repeat(np.arange(len(per_question)), per_question).astype(np.int32),
         samples=np.concatenate([np.arange(count) for count in per_question]).astype(np.int32),
         id_hashes=np.array([stable_hash(str(q)) for q in range(len(per_question))], np.uint64),
     )
 
 
-def step_config(order: str = "label_first", perturbation: str = "none", **fields) -> StepConfig:
+def step_config(
+    order: str = "label_first", perturbation: str | Perturbation = "none", **fields
+) -> StepConfig:
     """A StepConfig with a one-token connective."""
     made = make_order(order)
+    if isinstance(perturbation, str):
+        perturbation = PERTURBATIONS[perturbation]()
     fields = {"batch_size": 3, "target_length": 16} | fields
     return StepConfig(
         order=made,
         connective=CONNECTIVE if made.uses_rationale else (),
-        perturbation=PERTURBATIONS[perturbation](),
+        perturbation=perturbation,
         **fields,
     )

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from cotjax import config as configs
-from cotjax.data.examples import people_as_teachers, training_examples
+from cotjax.data.examples import training_examples
+from cotjax.data.rationales import people_as_teachers
 from cotjax.errors import InputError
 from cotjax.records import Manifest, Rationale, Record, write_records
 from cotjax.tasks import get_task
@@ -87,7 +88,7 @@ def test_targets_say_what_people_said(configured):
     examples = configured(RECORDS)
     assert examples.ids == ("a", "c")
     assert said(examples) == [
-        (0, 0, "Money is kept there."),
+        (0, 0, "Money is kept\nthere."),
         (0, 1, "keep money"),
         (1, 0, "money of c"),
     ]
@@ -97,7 +98,7 @@ def test_targets_say_what_people_said(configured):
 
 def test_one_kind_of_explanation_alone(configured):
     examples = configured(RECORDS, **{"data.selection.tags": "human=abstractive"})
-    assert said(examples) == [(0, 0, "Money is kept there.")]
+    assert said(examples) == [(0, 0, "Money is kept\nthere.")]
     assert examples.dropped == {
         "rationales with other tags": 2,
         "questions without a usable rationale": 2,
@@ -110,7 +111,7 @@ def test_the_teachers_tags_are_not_those_of_people(configured):
 
 
 def test_all_of_them_are_right_and_the_label_is_gold(configured):
-    fields = {"data.selection.correct_only": True, "data.label_source": "teacher"}
+    fields = {"data.selection.answers": "right", "data.label_source": "teacher"}
     assert said(configured(RECORDS, **fields)) == said(configured(RECORDS))
 
 

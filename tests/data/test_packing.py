@@ -22,7 +22,7 @@ def test_nothing_overlaps_and_everything_fits(targets, packing):
     layout = lay_out(questions, encoder, decoder, SHAPE, packing)
     written = np.zeros((2, layout.rows, 16), int)
     for row, offset, question in zip(
-        layout.unit_row, layout.unit_offset, layout.unit_input, strict=True
+        layout.unit_row, layout.unit_offset, questions[layout.unit_reply], strict=True
     ):
         written[0, row, offset : offset + 3 + question] += 1
         assert offset + 3 + question <= 16
@@ -42,7 +42,7 @@ def test_every_target_reads_its_own_question(targets):
     asked = {
         (row, segment): question
         for row, segment, question in zip(
-            layout.unit_row, layout.unit_segment, layout.unit_input, strict=True
+            layout.unit_row, layout.unit_segment, questions[layout.unit_reply], strict=True
         )
     }
     for target, (row, source) in enumerate(zip(layout.row, layout.source, strict=True)):

@@ -18,6 +18,9 @@ from tests.data.small import EOS, random_table, step_config
         *itertools.product(["label_first"], ["none", "shuffle", "mask", "swap"], [1, 2, 8]),
         ("multitask", "shuffle", 2),
         ("multitask", "swap", 8),
+        ("multitask", "insert", 2),
+        ("rationale_input", "shuffle", 8),
+        ("rationale_input", "duplicate", 2),
     ],
 )
 def test_hosts_share_a_step_and_none_is_lost(order, perturbation, hosts):
@@ -90,8 +93,8 @@ def test_swap_gives_another_questions_rationale_in_every_epoch():
     table = random_table([2, 1, 3, 1, 2])
     steps = Steps(table, step_config("label_first", "swap", batch_size=9))
     for epoch in range(5):
-        donors = steps[epoch * steps.per_epoch].donors
-        targets = steps[epoch * steps.per_epoch].targets
+        targets = steps.targets(epoch * steps.per_epoch)[0]
+        donors = steps.perturbed.donors(epoch)[targets]
         assert (table.question[donors] != table.question[targets]).all()
 
 
@@ -116,8 +119,9 @@ def test_one_target_an_epoch_swaps_with_other_questions():
     table = random_table([2, 1, 3, 1, 2])
     steps = Steps(table, step_config("label_first", "swap", batch_size=3, one_per_epoch=True))
     for number in range(3 * steps.per_epoch):
-        step = steps[number]
-        assert (table.question[step.donors] != table.question[step.targets]).all()
+        targets, epoch = steps.targets(number)
+        donors = steps.perturbed.donors(epoch)[targets]
+        assert (table.question[donors] != table.question[targets]).all()
 
 
 @pytest.mark.parametrize("one_per_epoch", [True, False])

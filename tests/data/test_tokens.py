@@ -1,6 +1,7 @@
 """Tokenisation: segments, words, unknown tokens, the cache."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -13,12 +14,10 @@ from cotjax.data.tokenizer import load_tokenizer, train_tokenizer
 from cotjax.data.tokens import (
     count_tokens,
     cut_inputs,
-    keep_words,
     tokenize,
 )
 from cotjax.errors import InputError
 from cotjax.targets.orders import make_order
-from cotjax.targets.words import WordChoice
 from tests.data.small import EOS, small_table, step_config
 
 TEXTS = ["heavier ? ent12 or ent145", "ent12 is size3 while ent145 is size7", "because", "first"]
@@ -62,6 +61,48 @@ def test_words_are_those_of_white_space(tokenizer, words):
         assert tokenizer.decode(pieces) == text
 
 
+@settings(deadline=None)
+@given(st.lists(WORDS, min_size=1, max_size=5), st.data())
+def test_steps_are_those_of_the_text(tokenizer, steps, data):
+    """Whatever stands between two steps, a step's tokens are its own."""
+    gaps = [data.draw(st.sampled_from([" ", "\n"])) for _ in steps]
+    parts = [" ".join(words) + gap for words, gap in zip(steps, gaps, strict=True)]
+    starts = [0, *itertools.accumulate(map(len, parts))][:-1]
+    text = "".join(parts).rstrip()
+    ids, words, step = tokenizer.encode_units([text], [starts])[0]
+    assert (ids, words) == tokenizer.encode_words([text])[0]
+    for number, part in enumerate(parts):
+        own = [i for i, s in zip(ids, step, strict=True) if s == number]
+        assert own == tokenizer.encode([part.strip()])[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "starts", "steps"),
+    [
+        ("", [], []),
+        ("ent12 is", [0], [0, 0]),
+        ("ent12 is", [0, 6], [0, 1]),
+        ("ent12 is", [0, 2], [0, 0]),  # the whole word is one token: no step begins within
+        ("ent12 is size3", [0, 2, 9], [0, 0, 1]),  # and none is counted that has no token
+    ],
+)
+def test_steps_of_tokens_are_as_drawn(tokenizer, text, starts, steps):
+    assert tokenizer.encode_units([text], [starts])[0][2] == steps
+
+
+def test_white_space_goes_with_the_word_that_follows(titler_folder):
+    """T5 writes x as two pieces: white space, and x."""
+    tokenizer = load_tokenizer(titler_folder)
+    for text in ("is x", "is \n  x", " is x"):
+        ids, words = tokenizer.encode_words([text])[0]
+        assert tokenizer.pieces(ids) == ["▁is", "▁", "x"]
+        assert words == [0, 1, 1]
+
+
+def test_a_newline_is_a_space(tokenizer):
+    assert tokenizer.encode(["ent12\nis"]) == tokenizer.encode(["ent12 is"])
+
+
 def test_a_tokenizer_survives_saving(tokenizer, tmp_path):
     tokenizer.save(tmp_path)
     assert load_tokenizer(tmp_path).content_hash() == tokenizer.content_hash()
@@ -100,6 +141,16 @@ def test_the_table_is_as_drawn(tokenizer):
     assert (counts["rationales/tokens"], counts["rationales/unknown"]) == (5, 0)
 
 
+def test_what_else_the_table_says_of_a_rationale(tokenizer):
+    target = Target(0, 0, "(B)", "is it size3? However\nent12.", reference="is is", answer="Size3")
+    table = tokenize(Examples(("q",), (TEXTS[0],), (target,), {}), tokenizer, LABEL_FIRST)
+    by_word = dict(zip(table.words.tolist(), table.steps.tolist(), strict=True))
+    assert by_word == {0: 0, 1: 0, 2: 0, 3: 1, 4: 2}
+    assert table.reference.tolist() == [2]
+    assert table.label_words[0].tolist() == [2]
+    assert table.keywords[0].tolist() == [3]
+
+
 def test_unknown_tokens_are_counted(tokenizer):
     table = tokenize(examples("ent12 Ω"), tokenizer, LABEL_FIRST)
     assert count_tokens(table, tokenizer.unknown, LABEL_FIRST)["rationales/unknown"] >= 1
@@ -123,26 +174,6 @@ def test_long_questions_are_cut_before_eos_and_counted():
     table, *cut = cut_inputs(small_table(), 2, EOS)
     assert cut == [1, 1]
     assert [table.inputs[0].tolist(), table.inputs[1].tolist()] == [[20, EOS], [22, EOS]]
-
-
-@pytest.mark.parametrize(
-    ("choice", "tokens", "words"),
-    [
-        (WordChoice("first_k", 1), [30, 31, 33, 40], [0, 0, 0, 0]),
-        (WordChoice("key_words", 1), [32, 33, 43], [0, 0, 0]),
-        (WordChoice("key_words", 2), [32, 33, 40, 43], [0, 0, 0, 1]),
-    ],
-)
-def test_kept_words_are_as_drawn(choice, tokens, words):
-    table = keep_words(small_table(), choice)  # words 30-31 32 | 33 34 | 40 41-42 43
-    assert table.rationales.values.tolist() == tokens
-    assert table.words.tolist() == words
-
-
-def test_key_words_that_no_record_names_are_refused(tokenizer):
-    table = tokenize(examples("ent12 is size3"), tokenizer, LABEL_FIRST)
-    with pytest.raises(InputError, match="1 of 1 rationales name no key words"):
-        keep_words(table, WordChoice("key_words", 2))
 
 
 def test_a_target_length_that_would_cut_a_label_is_refused():

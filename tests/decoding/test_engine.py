@@ -127,20 +127,26 @@ class TestWhateverStandsBeside:
 
 
 def test_contrastive_decoding_is_the_brute_force(reference):
-    """Every token is the argmax of log p(t | gold) - beta log p(t | wrong), also on a mesh."""
+    """Every token is the argmax of log p(t | gold) - beta log p(t | wrong), also on a mesh.
+
+    But a text ends where the gold context would end it.
+    """
     folder, beta, asked = reference("llama").folder, 0.7, prompts(samples=1, contexts=2)
     mesh = make_mesh({"data": 4, "tensor": 2})
     found = run(folder, asked, method=Contrastive(beta), slots=4, mesh=mesh)
     tokens = [one.tokens for one in found.values()]
     gold, wrong = (rescore(folder, contexts_of(found, asked, n), tokens) for n in (0, 1))
-    changed = 0
+    changed = ended = 0
     for sample, a, b in zip(found.values(), gold, wrong, strict=True):
-        scores = a - beta * b
-        assert list(sample.tokens) == scores.argmax(axis=-1).tolist()
-        changed += (scores.argmax(axis=-1) != a.argmax(axis=-1)).sum()
+        plain, contrasted = a.argmax(axis=-1), (a - beta * b).argmax(axis=-1)
+        expected = np.where(np.isin(plain, ENDS), plain, contrasted)
+        assert list(sample.tokens) == expected.tolist()
+        changed += (contrasted != plain).sum()
+        ended += contrasted[-1] != plain[-1] in ENDS
         expected = a[np.arange(len(sample.tokens)), sample.tokens]  # of the gold context
         assert sample.logprobs == pytest.approx(expected, abs=1e-4)
     assert changed > 3, "the second context made no difference"
+    assert ended > 0, "no text was ended by the gold context alone"
 
 
 def test_a_t5_writes_what_its_greedy_decoder_does(tmp_path):

@@ -9,7 +9,8 @@ import pytest
 import torch
 import transformers
 
-from cotjax.decoding.generate import greedy
+from cotjax.decoding.generate import greedy, sampled
+from cotjax.decoding.sampling import Temperature, keys_at, sample_key
 from cotjax.mesh import batch_sharding, leaf_shardings, make_mesh
 from cotjax.models import hf
 from cotjax.models.t5 import LOGICAL_AXES, T5
@@ -116,6 +117,32 @@ def test_a_prefix_ends_no_row(student):
     stopped = write(config, params, tokens, segments, prefix=prefix, stops=((7, 8),))
     assert stopped == [cut(row, [7, 8]) for row in free]
     assert len(stopped[1]) > 0
+
+
+def test_samples_are_drawn_from_the_logits_of_transformers(reference):
+    """Token by token and row by row, without a cache; behind prefixes of unequal length."""
+    model, config, params = reference
+    tokens, segments = ragged(1, [6, 4])
+    prefix = np.array([[7, 8, 9], [5, 0, 0]], np.int32)
+    keys = np.array([[sample_key(0, str(row), number) for number in range(3)] for row in range(2)])
+    method = Temperature(0.8)
+    written = sampled(
+        T5(config), params, tokens, segments, prefix, keys, method=method, max_tokens=6
+    )
+    for row, number in np.ndindex(2, 3):
+        said, forced = [], [token for token in prefix[row].tolist() if token]
+        while len(said) < 6 and 1 not in said:
+            with torch.no_grad():
+                logits = model(
+                    input_ids=torch.tensor(tokens[row : row + 1], dtype=torch.long),
+                    attention_mask=torch.tensor(segments[row : row + 1]),
+                    decoder_input_ids=torch.tensor([[0, *forced, *said]]),
+                ).logits[0, -1]
+            key = keys_at(keys[row, number], np.int32(len(said)))
+            said.append(int(method.choose(logits.numpy(), key)))
+        length = int(written.lengths[row, number])
+        assert written.tokens[row, number, :length].tolist() == said
+    assert len({tuple(row) for row in written.tokens.reshape(6, 6).tolist()}) == 6
 
 
 def test_empty_rows_write_nothing_and_change_nothing(student):

@@ -12,6 +12,7 @@ from transformers.generation import logits_process as reference
 
 from cotjax.decoding.limits import Limits
 from cotjax.decoding.sampling import (
+    Contrast,
     Contrastive,
     Greedy,
     Temperature,
@@ -162,13 +163,16 @@ def test_greedy_takes_the_first_among_equals(logits):
     assert Greedy().choose(jnp.array(logits), None) == np.argmax(logits)
 
 
+def contrast_of(logits, closing=()):
+    return Contrast(jnp.array(logits), jnp.isin(jnp.arange(logits.shape[-1]), jnp.array(closing)))
+
+
 @pytest.mark.parametrize("beta", [0.0, 0.5, 1.5])
-@pytest.mark.parametrize("temperature", [1.0, 0.3])
-def test_contrastive_is_the_brute_force_argmax(beta, temperature):
+def test_contrastive_is_the_brute_force_argmax(beta):
     logits, contrast = random_logits(50, 40, seed=1), random_logits(50, 40, seed=2)
-    chosen = Contrastive(beta, temperature).choose(jnp.array(logits), None, jnp.array(contrast))
+    chosen = Contrastive(beta).choose(jnp.array(logits), None, contrast_of(contrast))
     for row in range(50):
-        factual = np.log(softmax(logits[row].astype(np.float64) / temperature))
+        factual = np.log(softmax(logits[row].astype(np.float64)))
         counterfactual = np.log(softmax(contrast[row].astype(np.float64)))
         scores = [factual[t] - beta * counterfactual[t] for t in range(40)]
         assert chosen[row] == scores.index(max(scores))
@@ -176,15 +180,41 @@ def test_contrastive_is_the_brute_force_argmax(beta, temperature):
 
 def test_contrastive_without_contrast_is_greedy():
     logits, contrast = random_logits(50, 40, seed=1), random_logits(50, 40, seed=2)
-    chosen = Contrastive(beta=0.0).choose(jnp.array(logits), None, jnp.array(contrast))
+    chosen = Contrastive(beta=0.0).choose(jnp.array(logits), None, contrast_of(contrast))
     np.testing.assert_array_equal(chosen, logits.argmax(-1))
-    assert (Contrastive(beta=1.0).choose(logits, None, contrast) != logits.argmax(-1)).any()
+    chosen = Contrastive(beta=1.0).choose(logits, None, contrast_of(contrast))
+    assert (chosen != logits.argmax(-1)).any()
 
 
 def test_contrastive_never_takes_what_neither_context_allows():
     logits = jnp.array([[-jnp.inf, 0.0, 1.0]])
-    contrast = jnp.array([[-jnp.inf, 0.0, 5.0]])
+    contrast = contrast_of(jnp.array([[-jnp.inf, 0.0, 5.0]]))
     assert Contrastive(beta=1.0).choose(logits, None, contrast)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("gold", "wrong", "chosen"),
+    [
+        ([1.0, 2.0, 3.0, 0.0], [0.0, 0.0, 9.0, 0.0], 2),  # the gold context alone ends it
+        ([1.0, 2.0, 3.0, 2.9], [0.0, 0.0, 9.0, 0.0], 2),
+        ([1.0, 2.0, 1.9, 0.0], [0.0, 9.0, 0.0, 0.0], 2),  # only the contrast of both does
+        ([1.0, 3.0, 2.0, 2.9], [0.0, 9.0, 9.0, 0.0], 3),  # neither
+    ],
+)
+def test_contrastive_ends_where_either_would(gold, wrong, chosen):
+    """Token 2 closes a text."""
+    contrast = contrast_of(jnp.array([wrong]), closing=[2])
+    assert Contrastive(beta=1.0).choose(jnp.array([gold]), None, contrast)[0] == chosen
+
+
+def test_contrastive_ends_no_earlier_than_the_minimum():
+    logits, contrast = jnp.array([[1.0, 2.0, 3.0]]), contrast_of(jnp.zeros((1, 3)), closing=[2])
+    for written, expected in [(1, 1), (2, 2)]:
+        chosen, _ = sample(
+            Contrastive(beta=1.0), Limits(min_tokens=2), logits, None, jnp.zeros((1, 4), jnp.int32),
+            jnp.array([written]), ends=(2,), contrast=contrast,
+        )  # fmt: skip
+        assert chosen[0] == expected
 
 
 @pytest.mark.parametrize("penalty", [1.3, 0.7])

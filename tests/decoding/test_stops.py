@@ -92,7 +92,7 @@ def test_what_was_held_back_is_said_at_the_end():
 def test_only_marked_tokens_complete_a_stop_string(make, stops):
     tokenizer = make()
     strings = StopStrings(stops, tokenizer)
-    marks = strings.marks
+    marks = strings.marks(ends=(2,)).completing
     assert marks.shape == (len(tokenizer),)
     for text in ("A river.\n\nQ: Who?", "naïve 日本 Q:\n\n", "Q\n \nQ:", "money  safe \n\n\n"):
         tokens = tokenizer.encode(text, add_special_tokens=False)
@@ -122,7 +122,23 @@ def test_an_empty_stop_string_is_refused():
         StopStrings(["\n", ""], byte_level())
 
 
+@pytest.mark.parametrize("make", [byte_level, sentencepiece_like])
+def test_tokens_that_close_a_text(make):
+    """Those that hold a whole stop string, beside the end tokens."""
+    tokenizer = make()
+    closing = StopStrings(["er", "ne"], tokenizer).marks(ends=(2, 5)).closing
+    texts = [tokenizer.decode([token], skip_special_tokens=True) for token in range(len(closing))]
+    held = {token for token, text in enumerate(texts) if "er" in text or "ne" in text}
+    assert set(np.flatnonzero(closing)) == held | {2, 5}
+    assert len(held) > 2
+
+
+def test_an_end_token_may_lie_beyond_the_tokenizer():
+    size = len(byte_level())
+    assert np.flatnonzero(StopStrings([], byte_level()).marks((size + 3,)).closing) == [size + 3]
+
+
 def test_without_stop_strings_nothing_is_marked():
     strings = StopStrings([], byte_level())
-    assert not strings.marks.any()
+    assert not strings.marks(ends=(2,)).completing.any()
     assert strings.find([5, 6]) is None

@@ -9,8 +9,9 @@ from transformers import T5ForConditionalGeneration
 
 from cotjax.data.tokenizer import train_tokenizer
 from cotjax.evaluation.choices import Candidates, label_logprobs
+from cotjax.evaluation.generation import generate
 from cotjax.evaluation.predict import predict
-from cotjax.evaluation.student import Student, generate
+from cotjax.evaluation.student import Student
 from cotjax.models.hf import export
 from cotjax.targets.orders import make_order
 from cotjax.targets.segments import Kind

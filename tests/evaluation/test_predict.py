@@ -6,8 +6,8 @@ import functools
 import numpy as np
 import pytest
 
+from cotjax.evaluation.generation import generate
 from cotjax.evaluation.predict import Prediction, predict, split
-from cotjax.evaluation.student import generate
 from cotjax.targets.orders import ORDERS, make_order
 from tests.evaluation import tiny
 

@@ -14,6 +14,7 @@ from cotjax.evaluation.metrics import summarise
 from cotjax.evaluation.predict import Prediction
 from cotjax.evaluation.report import summary_table
 from cotjax.evaluation.run import evaluate, evaluate_checkpoint, fixed_subset, write
+from cotjax.evaluation.voting import Sampling
 from cotjax.records import Manifest, write_records
 from cotjax.targets.orders import make_order
 from cotjax.tasks import get_task
@@ -76,6 +77,65 @@ def test_other_questions_are_compared_with_the_runs_own(workdir, tmp_path, monke
     assert "overlap unknown: records/train: is missing" in progress.console.export_text()
 
 
+def of_order(workdir, folder, order):
+    """A copy of a run that was trained in another order, for all that its config says."""
+    shutil.copytree(workdir, folder)
+    shutil.rmtree(folder / "eval")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["data"]["order"] = order
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    return folder
+
+
+def read(file):
+    """Summary and predictions of an evaluation."""
+    lines = file.read_text("utf-8").splitlines()
+    return json.loads(file.with_suffix(".json").read_text("utf-8")), list(map(json.loads, lines))
+
+
+def test_forced_rationales_and_votes_have_their_own_files(workdir, tmp_path):
+    run_ = of_order(workdir, tmp_path / "run", "rationale_first")
+    records = get_task("comparison", "text").oracle_records("validation")
+    summary, _, forced = evaluate_checkpoint(run_, "2", "validation", forced=True)
+    assert forced == run_ / "eval" / "validation-2-forced.jsonl"
+    content, lines = read(forced)
+    assert [line["rationale"] for line in lines] == [r.rationales[0].text for r in records]
+    assert all(line["given"] for line in lines)
+    assert content["rationales_given"] == summary["rationales_given"] == 300
+    _, _, both = evaluate_checkpoint(
+        run_, "2", "validation", forced=True, sampling=Sampling(3, seed=1)
+    )
+    assert both == run_ / "eval" / "validation-2-forced-samples3-seed1.jsonl"
+    content, lines = read(both)
+    assert content["sampling"] == {"samples": 3, "temperature": 0.7, "seed": 1}
+    assert all(len(line["samples"]) == 3 for line in lines)
+    assert [line["rationale"] for line in lines] == [r.rationales[0].text for r in records]
+    assert not (run_ / "eval" / "validation-2.jsonl").exists()
+
+
+def test_a_rationale_is_read_wherever_the_order_reads_it(workdir, tmp_path):
+    run_ = of_order(workdir, tmp_path / "run", "rationale_input")
+    _, _, predictions = evaluate_checkpoint(run_, "2", "validation")
+    assert predictions == run_ / "eval" / "validation-2.jsonl"
+    content, lines = read(predictions)
+    assert content["rationales_given"] == 300
+    records = get_task("comparison", "text").oracle_records("validation")
+    assert [line["rationale"] for line in lines] == [r.rationales[0].text for r in records]
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ("label_first", "says no rationale before its label"),
+        ("multitask", "says no rationale before its label"),
+        ("rationale_input", "reads the teacher's rationales anyway"),
+    ],
+)
+def test_no_other_order_can_be_made_to_say_a_rationale(workdir, tmp_path, order, message):
+    with pytest.raises(InputError, match=f"order '{order}' {message}"):
+        evaluate_checkpoint(of_order(workdir, tmp_path / "run", order), "2", "test", forced=True)
+
+
 def test_a_subset_has_its_own_files(workdir, tmp_path):
     config = configs.from_workdir(workdir)
     config.evaluation.max_questions = 4
@@ -132,3 +192,18 @@ def test_the_table_shows_counts_and_intervals():
     assert f"{right} of 13" in shown
     assert "unparsed" in shown
     assert " to " in shown
+
+
+def test_the_table_shows_rationales_and_votes():
+    summary = summarise(tiny.ask("label_first", choices=False)) | {
+        "rationales_given": 11, "rationales_missing": 2, "rationales_cut": 1, "samples": 4,
+        "accuracy_by_samples": [0.25, 0.5, 0.75, 1.0], "unparsed_samples": 7,
+    }  # fmt: skip
+    console = Console(record=True, width=100, file=io.StringIO())
+    console.print(summary_table(summary, "title"))
+    shown = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    assert "│ questions without one │ │ │ 2 │" in shown
+    assert "│ accuracy of 1 sample │ 25.0 % │ │ │" in shown
+    assert "│ accuracy of 3 samples │ 75.0 % │ │ │" in shown
+    assert not any("accuracy of 4" in line for line in shown)  # that is the vote itself
+    assert any(line.startswith("│ accuracy (vote of 4 samples)") for line in shown)

@@ -11,10 +11,10 @@ from transformers import AutoTokenizer, T5ForConditionalGeneration
 from cotjax import config as configs
 from cotjax.data.tokenizer import train_tokenizer
 from cotjax.errors import InputError
+from cotjax.evaluation.generation import generate
 from cotjax.evaluation.student import (
     default_mesh,
     export_checkpoint,
-    generate,
     load_pretrained_student,
     load_student,
 )

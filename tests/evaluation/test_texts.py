@@ -45,6 +45,28 @@ def test_a_student_of_two_tasks_is_asked_for_the_label(workdir, tmp_path, monkey
     assert asked == ["heavier ? ent1 or ent2", "predict: heavier ? ent1 or ent2"]
 
 
+def test_a_student_that_reads_rationales_reads_the_lines(workdir, tmp_path, monkeypatch):
+    folder = shutil.copytree(workdir, tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["data"]["order"], config["data"]["connective"] = "rationale_input", "because"
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    asked = []
+
+    def write_what_was_read(student, inputs, **_):
+        asked.extend(student.tokenizer.decode(tokens) for tokens in inputs)
+        return inputs
+
+    monkeypatch.setattr(texts_module, "generate", write_what_was_read)
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    line = {"text": "heavier ? ent1 or ent2", "rationale": "ent1 is size3 " * 40}
+    source.write_text(json.dumps(line) + "\n", "utf-8")
+    assert answer_file(source, output, workdir=folder).cut == 1
+    assert asked[0].startswith("heavier ? ent1 or ent2 because ent1 is size3 ent1 is")
+    source.write_text('{"text": "heavier ? ent1 or ent2"}\n', "utf-8")
+    with pytest.raises(InputError, match=r"in\.jsonl:1: the field 'rationale' is missing"):
+        answer_file(source, output, workdir=folder)
+
+
 def test_an_empty_file_gives_an_empty_file(workdir, tmp_path):
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.touch()

@@ -103,6 +103,10 @@ class TestLoadCausal:
             path.unlink()
         refuses(lambda: teacher.load_causal(str(folder), one_device()), "no tokenizer could be")
 
+    def test_a_t5_without_a_tokenizer(self, tmp_path):
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": "t5"}))
+        refuses(lambda: teacher.load_tokenizer(str(tmp_path)), "holds none of tokenizer.json")
+
     def test_no_such_file(self, tmp_path):
         path = str(tmp_path / "missing.gguf")
         refuses(lambda: teacher.load_causal(path, one_device()), "missing.gguf")

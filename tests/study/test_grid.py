@@ -8,15 +8,18 @@ import pytest
 
 from configs.default import get_config as default_config
 from cotjax.errors import InputError
-from cotjax.study.grid import Study, Variant, config_of, load, plan
+from cotjax.study.grid import Study, Tuning, Variant, config_of, is_small, load, plan, plan_tuning
 from tests.conftest import REPOSITORY
 
 PLAIN = Variant("plain", "label only", {"data.order": "label_only"})
 WORDS = Variant("words", "two words", {"data.words.name": "key_words", "data.words.k": 2})
 
 
-def study(*variants: Variant, seeds: tuple[int, ...] = (3, 5)) -> Study:
-    return Study("Which?", default_config(), variants, seeds)
+RATE, STEPS = "optimizer.learning_rate", "schedule.total_steps"
+
+
+def study(*variants: Variant, seeds: tuple[int, ...] = (3, 5), **fields) -> Study:
+    return Study("Which?", default_config(), variants, seeds, **fields)
 
 
 def test_runs_are_variants_times_seeds_and_the_first_seed_comes_first():
@@ -78,11 +81,77 @@ def test_a_study_evaluates_no_test_questions_on_the_way():
         (study(PLAIN, seeds=()), "seeds are empty"),
         (study(PLAIN, seeds=("0",)), "config.seed='0': expects int"),
         (study(Variant("../up", "up", {})), "lower-case"),
+        (study(Variant("a..b", "up", {})), "lower-case"),
+        (study(Variant("a-", "up", {})), "lower-case"),
+        (study(PLAIN, WORDS, baseline="plane"), "baseline 'plane' is no variant.*'plain'"),
+        (study(PLAIN, budget="time"), "budget 'time' is not one of steps, examples, tokens, flops"),
+        (
+            study(Variant("long", "long", {STEPS: 9000}), budget="tokens"),
+            "variant 'long': config.schedule.total_steps follows from the study's budget 'tokens'",
+        ),
     ],
 )
 def test_a_list_of_runs_is_refused(wrong, message):
     with pytest.raises(InputError, match=message):
         plan(wrong)
+
+
+def test_the_baseline_is_the_first_variant_or_the_one_that_is_named():
+    assert study(PLAIN, WORDS).baseline_variant is PLAIN
+    assert study(PLAIN, WORDS, baseline="words").baseline_variant is WORDS
+
+
+def test_tuning_tries_all_settings_of_all_variants():
+    tuning = Tuning({RATE: (1e-3, 3e-3), "loss.label_weight": (1.0, 4.0)}, seeds=(8,))
+    runs = plan_tuning(study(PLAIN, WORDS, tuning=tuning))
+    assert [run.folder for run in runs][:3] == [
+        "tuning/plain-learning_rate=0.001,label_weight=1.0-seed8",
+        "tuning/words-learning_rate=0.001,label_weight=1.0-seed8",
+        "tuning/plain-learning_rate=0.001,label_weight=4.0-seed8",
+    ]
+    assert len({run.folder for run in runs}) == 2 * 2 * 2
+    rates = [(run.config.optimizer.learning_rate, run.config.loss.label_weight) for run in runs]
+    assert rates[::2] == [(1e-3, 1.0), (1e-3, 4.0), (3e-3, 1.0), (3e-3, 4.0)]
+
+
+@pytest.mark.parametrize(
+    ("tuning", "fields", "message"),
+    [
+        (Tuning({RATE: (1e-3,)}, seeds=(3,)), {}, "tuning has seed 3: use others"),
+        (Tuning({RATE: (1e-3,)}, seeds=()), {}, "tuning seeds are empty"),
+        (Tuning({RATE: ()}, seeds=(8,)), {}, "tuning values of optimizer.learning_rate are empty"),
+        (Tuning({"optimizer.rate": (1,)}, seeds=(8,)), {}, "config.optimizer.rate: no such field"),
+        (Tuning({RATE: (-1.0,)}, seeds=(8,)), {}, "learning_rate=-1.0 must not be negative"),
+        (Tuning({"data.words.k": (2, 3)}, seeds=(8,)), {}, "'words' sets config.data.words.k, wh"),
+        (Tuning({STEPS: (90,)}, seeds=(8,)), {"budget": "flops"}, "follows from the budget"),
+    ],
+)
+def test_a_tuning_grid_is_refused(tuning, fields, message):
+    with pytest.raises(InputError, match=message) as caught:
+        plan_tuning(study(WORDS, tuning=tuning, **fields))
+    assert "\n" not in str(caught.value)
+
+
+SMALL = """
+from configs.default import get_config as default_config
+from cotjax.study.grid import Study, Variant, is_small
+def get_config(form="full"):
+    seeds = (0,) if is_small(form) else (0, 1)
+    return Study("Which?", default_config(), (Variant("a", "a", {}),), seeds)
+"""
+
+
+def test_a_study_file_may_have_a_small_form(tmp_path):
+    file = tmp_path / "sized.py"
+    file.write_text(SMALL)
+    assert load(file).seeds == load(f"{file}:full").seeds == (0, 1)
+    assert load(f"{file}:small").seeds == (0,)
+    with pytest.raises(InputError, match=r"sized\.py:\d+: InputError: there is no form 'smal'"):
+        load(f"{file}:smal")
+
+
+def test_the_forms_of_a_study_file():
+    assert (is_small("small"), is_small("full")) == (True, False)
 
 
 def test_the_quick_start_is_a_study():

@@ -1,38 +1,37 @@
 """A study from end to end, with students that are barely touched."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 
 import jax
 import pytest
 from rich.console import Console
 
-from configs.default import get_config as default_config
+from cotjax.data.work import Work
 from cotjax.errors import InputError
+from cotjax.study import one_run
 from cotjax.study import run as study_run
-from cotjax.study.grid import Study, Variant
+from cotjax.study.grid import Study, Tuning, Variant, plan
+from cotjax.study.one_run import TRAIN_QUESTIONS
+from cotjax.study.plan import Part
 from cotjax.study.progress import StudyProgress
-from cotjax.study.run import TRAIN_QUESTIONS, run_study
+from cotjax.study.run import run_study
 from cotjax.training.loop import TrainResult, train
+from cotjax.training.prepare import prepare
+from cotjax.training.throughput import train_flops
+from tests.conftest import REPOSITORY
+from tests.study import drawn
+from tests.study.small import LOST, SWAPPED, WHOLE, small_study
 
 STEPS = 3
 RUNS = ["whole-seed0", "swapped-seed0"]
 
 
-def tiny_study(cache, steps: int = STEPS) -> Study:
-    base = default_config()
-    base.data.cache = str(cache)
-    base.data.batch_size = 8
-    base.model.d_model = base.model.d_kv = base.model.d_ff = 8
-    base.model.num_heads = base.model.num_layers = base.model.num_decoder_layers = 1
-    base.schedule.total_steps, base.schedule.warmup_steps = steps, 1
-    base.evaluation.max_questions, base.evaluation.max_tokens = 8, 4
-    base.evaluation.batch_size = 256
-    base.profile.log_every = 1
-    variants = (
-        Variant("whole", "label first", {}),
-        Variant("swapped", "another question’s", {"data.perturbation.name": "swap"}),
-    )
-    return Study("Tiny", base, variants, seeds=(0,), about=("What.",), caveats=("Careful.",))
+def tiny_study(cache, *more: Variant, steps: int = STEPS) -> Study:
+    return small_study(cache, WHOLE, SWAPPED, *more, steps=steps)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +82,7 @@ def finished(folder, compilations, first_bars):
 
     jax.monitoring.register_event_duration_secs_listener(count)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study_run, "train", spy)
+        patch.setattr(one_run, "train", spy)
         made = spy_on_bars(patch)
         results = run_study(tiny_study(folder / "cache"), folder / "out", Console(quiet=True))
         first_bars += made
@@ -100,18 +99,18 @@ def trained(monkeypatch) -> list[str]:
         names.append(workdir.name)
         return train(config, workdir, progress)
 
-    monkeypatch.setattr(study_run, "train", spy)
+    monkeypatch.setattr(one_run, "train", spy)
     return names
 
 
 def test_results_are_what_the_evaluations_wrote(finished, folder):
     out = folder / "out"
-    assert finished["constant_guess"]["test"]["num_questions"] == 600
+    assert finished["constant_guess"]["test"]["num_questions"] == 60
     assert finished["constant_guess"]["validation"]["num_questions"] == 8
     assert json.loads((out / "results.json").read_text("utf-8")) == json.loads(json.dumps(finished))
     for name, run in zip(RUNS, finished["runs"], strict=True):
         assert f"{run['variant']}-seed{run['seed']}" == name
-        for split, count in (("test", 600), ("train", TRAIN_QUESTIONS)):
+        for split, count in (("test", 60), ("train", TRAIN_QUESTIONS)):
             subset = f"-subset{count}" if split == "train" else ""
             file = out / "runs" / name / "eval" / f"{split}-{STEPS}{subset}.json"
             assert run[split].items() <= json.loads(file.read_text("utf-8")).items()
@@ -119,6 +118,26 @@ def test_results_are_what_the_evaluations_wrote(finished, folder):
         assert [step for step, _ in run["validation_curve"]] == [0, STEPS]
         assert [step for step, _ in run["label_loss_curve"]] == [1, 2, 3]
         assert run["seconds"] > 0
+        assert (run["steps"], run["targets"]) == (STEPS, 8 * STEPS)
+        assert run["supervised_tokens"] == 8 * STEPS * 10  # first because ent1 is ... size4 </s>
+        assert run["counts"]["targets"] == 400
+
+
+def test_flops_are_those_of_the_steps(finished, folder):
+    whole = plan(tiny_study(folder / "cache"))[0]
+    experiment = prepare(whole.config, row_multiple=1)
+    works = [Work.of(experiment.steps[step], experiment.steps) for step in range(STEPS)]
+    expected = sum(train_flops(experiment.model, work) for work in works)
+    assert finished["runs"][0]["flops"] == expected
+
+
+def test_variants_are_compared_with_the_first(finished):
+    (comparison,) = finished["comparisons"]
+    assert (comparison["variant"], comparison["baseline"]) == ("swapped", "whole")
+    assert comparison["seeds"] == (0,)
+    right = [run["test"]["accuracy"] for run in finished["runs"]]
+    assert comparison["difference"] == pytest.approx(right[1] - right[0])
+    assert finished["budget"]["text"] == "Every run takes 3 steps."
 
 
 def test_all_variants_show_the_same_question(finished):
@@ -137,7 +156,7 @@ def test_runs_of_equal_shapes_share_what_is_compiled(finished, compilations):
 def test_the_page_holds_the_numbers(finished, folder):
     text = (folder / "out" / "report.html").read_text("utf-8")
     for run in finished["runs"]:
-        assert f"{100 * run['test']['accuracy']:.1f} <small>" in text
+        assert f"{100 * run['test']['accuracy']:.1f}" in text
         assert f"{run['test']['mean_tokens']:.1f}" in text
 
 
@@ -163,6 +182,98 @@ def test_only_what_is_missing_is_run_and_an_interrupted_time_is_not_told(
     assert again["runs"][1]["seconds"] is None
     assert (bars[0].tasks[0].completed, bars[0].tasks[0].total) == (2, 2)
     result.write_text(before, "utf-8")
+
+
+@pytest.fixture
+def half_done(finished, folder, tmp_path):
+    """A workdir in which `whole` is finished, and nothing else was begun."""
+    shutil.copytree(folder / "out", tmp_path / "half")
+    shutil.rmtree(tmp_path / "half" / "runs" / "swapped-seed0")
+    return tmp_path / "half"
+
+
+def test_a_run_that_fails_does_not_stop_the_others(half_done, folder, trained, bars, capsys):
+    study = small_study(folder / "cache", LOST, WHOLE, SWAPPED, baseline="whole")
+    for _ in range(2):  # and it is tried again
+        results = run_study(study, half_done, Console(width=200, force_terminal=False))
+        reason = "nowhere: has no records of split 'train' (train/manifest.json)"
+        assert results["failed"] == [
+            {"variant": "lost", "seed": 0, "group": "runs", "reason": reason}
+        ]
+    assert trained == ["lost-seed0", "swapped-seed0", "lost-seed0"]
+    assert (bars[0].tasks[0].completed, bars[0].tasks[0].total) == (3, 3)
+    assert [run["variant"] for run in results["runs"]] == ["whole", "swapped"]
+    assert [one["variant"] for one in results["comparisons"]] == ["swapped"]
+    assert [one["example"] is None for one in results["variants"]] == [True, False, False]
+    assert "swapped" in (half_done / "comparisons.csv").read_text("utf-8")
+    assert f"failed: runs/lost, seed 0: {reason}" in capsys.readouterr().out
+
+
+def test_what_a_programme_raises_is_told_on_one_line_and_kept(half_done, folder, monkeypatch):
+    def burst(*_):
+        raise RuntimeError("RESOURCE_EXHAUSTED:\nout of memory")
+
+    monkeypatch.setattr(one_run, "train", burst)
+    results = run_study(tiny_study(folder / "cache"), half_done, Console(quiet=True))
+    assert results["failed"][0]["reason"] == "RuntimeError: RESOURCE_EXHAUSTED: out of memory"
+    note = json.loads((half_done / "runs" / "swapped-seed0" / "failure.json").read_text("utf-8"))
+    assert any("in burst" in line for line in note["traceback"])
+
+
+def test_a_stop_is_no_failure(half_done, folder, monkeypatch):
+    def stopped(*_):
+        raise SystemExit(143)
+
+    monkeypatch.setattr(one_run, "train", stopped)
+    with pytest.raises(SystemExit):
+        run_study(tiny_study(folder / "cache"), half_done, Console(quiet=True))
+    assert not (half_done / "runs" / "swapped-seed0" / "failure.json").exists()
+
+
+def test_a_part_of_a_study_reports_what_is_there(half_done, folder, trained):
+    part = Part(variants=("whole",))
+    results = run_study(tiny_study(folder / "cache"), half_done, Console(quiet=True), part)
+    assert trained == []
+    assert results["waiting"] == [{"variant": "swapped", "seed": 0, "group": "runs"}]
+    assert [run["variant"] for run in results["runs"]] == ["whole"]
+    assert results["comparisons"] == []
+
+
+def test_nothing_finished_has_results_and_no_page(folder, tmp_path):
+    study = small_study(folder / "cache", LOST)
+    results = run_study(study, tmp_path / "out", Console(quiet=True))
+    assert (results["runs"], len(results["failed"])) == ([], 1)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        "results.json", "results.csv", "comparisons.csv", "runs",
+    }  # fmt: skip
+
+
+def test_a_tuned_study_compares_at_own_and_at_shared_settings(tmp_path, monkeypatch):
+    rate, tried = "optimizer.learning_rate", []
+
+    def came_to(workdir, run, *_) -> dict:
+        """`whole` does best at 0.1, `swapped` at 0.2, and 0.1 is better for both together."""
+        tried.append(run.folder)
+        values = {("whole", 0.1): 0.9, ("whole", 0.2): 0.2, ("swapped", 0.1): 0.5}
+        value = values.get((run.variant.name, run.settings[rate]), 0.6)
+        result = drawn.results()["runs"][0] | {"variant": run.variant.name, "seed": run.seed}
+        result |= {"validation": value, "tuned": dict(run.settings), "steps": STEPS}
+        (workdir / run.folder / "eval").mkdir(parents=True)
+        (workdir / run.folder / "result.json").write_text(json.dumps(result))
+        lines = [json.dumps({"id": str(n), "outcome": "right"}) for n in range(4)]
+        (workdir / run.folder / "eval" / f"test-{STEPS}.jsonl").write_text("\n".join(lines))
+        return result
+
+    monkeypatch.setattr(study_run, "finish", came_to)
+    study = small_study(tmp_path, WHOLE, SWAPPED, tuning=Tuning({rate: (0.1, 0.2)}, seeds=(7,)))
+    results = run_study(study, tmp_path / "out", Console(quiet=True))
+    assert tried[4:] == ["runs/whole-seed0", "runs/swapped-seed0", "shared/swapped-seed0"]
+    assert [one["tuned"]["settings"] for one in results["variants"]] == [{rate: 0.1}, {rate: 0.2}]
+    assert [run["tuned"] for run in results["runs"]] == [{rate: 0.1}, {rate: 0.2}]
+    shared = results["shared_settings"]
+    assert shared["settings"] == {rate: 0.1}
+    assert [run["tuned"] for run in shared["runs"]] == [{rate: 0.1}] * 2
+    assert len(shared["comparisons"]) == len(results["comparisons"]) == 1
 
 
 def test_another_config_is_refused_before_anything_runs(finished, folder, trained):
@@ -203,3 +314,22 @@ def test_the_terminal_shows_the_comparison_and_where_the_report_is(finished, fol
     assert "report.html" in lines
     assert "overlap: 0 questions of test stand in train" in lines
     assert "label first" in lines
+
+
+STUDY_FILE = """
+from pathlib import Path
+from tests.study.small import LOST, small_study
+def get_config():
+    return small_study(Path(__file__).parent / "cache", LOST)
+"""
+
+
+def test_the_script_ends_with_1_where_a_run_failed(tmp_path):
+    (tmp_path / "lost.py").write_text(STUDY_FILE)
+    command = [sys.executable, REPOSITORY / "scripts/study.py"]
+    command += [f"--config={tmp_path / 'lost.py'}", f"--workdir={tmp_path / 'out'}"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert "failed: runs/lost, seed 0: nowhere: has no records of split 'train'" in done.stdout
+    assert "Traceback" not in done.stderr

@@ -41,6 +41,18 @@ def test_multitask_asks_twice_as_the_authors_code_does():
     assert (label.ends_with_label, rationale.ends_with_label) == (True, False)
 
 
+def test_rationale_input_says_the_label_alone():
+    order = make_order("rationale_input")
+    (reply,) = order.replies
+    assert (reply.segments, reply.context) == ((Kind.LABEL,), (Kind.CONNECTIVE, Kind.RATIONALE))
+    assert (reply.has_rationale, reply.reads_rationale) == (False, True)
+    assert (reply.starts_with_label, reply.ends_with_label) == (True, True)
+    assert order.uses_rationale
+    assert order.reads_rationale
+    assert order.texts == ("rationale:", "")
+    assert [name for name, other in ORDERS.items() if other.reads_rationale] == [order.name]
+
+
 @pytest.mark.parametrize("connective", ["", "since"])
 def test_another_connective_leaves_the_order_as_it_is(connective):
     order = make_order("label_first", connective)

@@ -9,8 +9,8 @@ import pytest
 from cotjax import config as configs
 from cotjax.errors import InputError
 from cotjax.records import Manifest, Rationale, Record, write_records
-from cotjax.tasks import Question, get_task
-from cotjax.tasks.sources import load_questions, load_records, load_splits
+from cotjax.tasks import Question, get_task, sources
+from cotjax.tasks.sources import load_questions, load_records, load_splits, shared_records
 from tests.tasks.published import PUBLISHED
 
 TASK = get_task("commonsense_qa", "letter")
@@ -36,6 +36,22 @@ def test_records_are_a_source_of_questions(folder):
     ]
     assert load_questions(TASK, f"records:{folder / 'test'}", "test") == questions
     assert load_records(TASK, f"records:{folder}", "train") == [make_record(n) for n in range(4)]
+
+
+def test_a_folder_is_read_once_where_records_are_shared(folder, monkeypatch):
+    read, reads = sources.read_records, []
+    monkeypatch.setattr(sources, "read_records", lambda *a: reads.append(a) or read(*a))
+    task, source = get_task("commonsense_qa", "text"), f"records:{folder}"
+    with shared_records():
+        first = load_records(task, source, "train")
+        first.pop()  # a caller's list is its own
+        again = load_records(task, source, "train")
+        assert (len(reads), len(again)) == (1, len(first) + 1)
+        load_records(task, source, "train", allow_incomplete=True)
+        assert len(reads) == 2
+    load_records(task, source, "train")
+    load_records(task, source, "train")
+    assert len(reads) == 4
 
 
 def test_a_procedural_task_gives_the_same_two_things():

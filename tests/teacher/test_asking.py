@@ -37,9 +37,10 @@ def _no_hub(monkeypatch):
                 "sampling__method": "contrastive",
                 "samples": 1,
                 "sampling__beta": 0.7,
+                "sampling__temperature": None,
                 "prompt__template": "rationalise",
             },
-            Contrastive(0.7, 1.0),
+            Contrastive(0.7),
         ),
     ],
 )
@@ -65,6 +66,21 @@ def test_a_manifest_says_what_was_sampled():
     assert found.sampling["teacher.dtype"] == "float32"
     assert found.sampling["processes"] == 1
     assert found.sampling["questions_sha256"] == questions(3).sha256
+
+
+@pytest.mark.parametrize(
+    ("fields", "options"),
+    [
+        ({}, {"temperature", "top_k", "top_p", "min_p"}),
+        ({"sampling__method": "greedy"}, set()),
+        ({"sampling__method": "contrastive", "prompt__template": "rationalise"}, {"beta"}),
+    ],
+)
+def test_a_manifest_names_the_options_of_its_method_alone(fields, options):
+    if fields:
+        fields |= {"samples": 1, "sampling__temperature": None}
+    found = {name.removeprefix("sampling.") for name in manifest(**fields).sampling}
+    assert found & {"temperature", "top_k", "top_p", "min_p", "beta"} == options
 
 
 @pytest.mark.parametrize(
@@ -135,9 +151,15 @@ class TestPrompts:
         assert not self.prompts(longest + room, **zero_shot).refused
         assert self.prompts(longest + room - 1, **zero_shot).refused
 
+    def test_samples_as_long_as_the_context(self):
+        assert self.prompts(1000, sampling__max_tokens=500)
+        with pytest.raises(InputError, match=r"max_tokens=1000: the teacher's context of 1,000 t"):
+            self.prompts(1000, sampling__max_tokens=1000)
+
     def test_contrastive_needs_a_label_to_swap(self):
         contrastive = {
             "sampling__method": "contrastive",
+            "sampling__temperature": None,
             "samples": 1,
             "prompt__template": "rationalise",
         }

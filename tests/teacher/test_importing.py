@@ -1,11 +1,15 @@
 """What all importers share: the script, the output folder, and quick imports."""
 
+import io
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
 from cotjax.errors import InputError
+from cotjax.teacher.answers import Verdict
+from cotjax.teacher.importers.report import Report
 from tests.teacher.imports import run_import, write_json
 
 ROWS = [{"input": "Last letters?", "answer": "yo", "chain": "y, o. The answer is yo."}]
@@ -50,6 +54,20 @@ def test_questions_of_which_none_can_be_read_are_refused(tmp_path):
     with pytest.raises(InputError, match=told):
         run_import("instruction", "openbookqa", source, tmp_path / "records")
     assert not (tmp_path / "records").exists()
+
+
+def test_shares_are_of_rows_where_rows_are_counted():
+    report = Report(questions=9)
+    tally = report.tally("answers.jsonl")
+    tally.add(Verdict("It flows.", "river", True))
+    tally.drop("no answer phrase")
+    tally.noted["questions without a rationale"] += 8
+    console = Console(file=io.StringIO(), width=100)
+    report.show(console, "imported")
+    lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+    assert "│ right │ 1 │ 50.0 % │" in lines
+    assert "│ dropped: no answer phrase │ 1 │ 50.0 % │" in lines
+    assert "│ questions without a rationale │ 8 │ │" in lines
 
 
 def test_the_script_prints_counts_or_one_line(tmp_path, repository):

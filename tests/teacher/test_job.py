@@ -1,5 +1,6 @@
 """What the script does beside sampling: prompts are shown, and exported as requests."""
 
+import dataclasses
 import json
 
 import pytest
@@ -26,11 +27,20 @@ def test_a_prompt_is_shown_as_the_teacher_reads_it(teacher, capsys):
 
 
 def test_both_contexts_of_a_contrast_are_shown(teacher, capsys):
-    fields = {"sampling__method": "contrastive", "samples": 1, "prompt__template": "rationalise"}
+    fields = {"sampling__method": "contrastive", "sampling__temperature": None, "samples": 1}
+    fields |= {"prompt__template": "rationalise"}
     job.print_prompt(config(teacher, **fields), questions(3))
     shown = capsys.readouterr().out
     assert shown.count("-- question q0: ") == 2
     assert "The answer is (A) bank.\n--" in shown
+
+
+def test_questions_without_a_prompt_are_named(teacher, capsys):
+    asked = questions(3)
+    bare = dataclasses.replace(asked.records[1], label=None)
+    asked = dataclasses.replace(asked, records=(asked.records[0], bare, asked.records[2]))
+    job.print_prompt(config(teacher, prompt__template="rationalise"), asked)
+    assert capsys.readouterr().out.endswith("\n1 question not asked: no gold label (q1)\n")
 
 
 def test_a_chat_and_its_second_prompt_are_shown(teacher, capsys):
@@ -72,7 +82,7 @@ def test_questions_that_are_not_exported_are_named(teacher, tmp_path, capsys):
     job.export(made, job.load_questions(made, file), tmp_path / "requests.jsonl")
     assert capsys.readouterr().out.splitlines() == [
         f"2 requests in {tmp_path / 'requests.jsonl'}",
-        "1 questions not asked: no gold label (x)",
+        "1 question not asked: no gold label (x)",
     ]
 
 

@@ -16,6 +16,7 @@ from cotjax.records import (
 )
 from cotjax.teacher import output as outputs
 from cotjax.teacher.output import Output, begin
+from cotjax.teacher.questions import Judged
 from tests.teacher.tiny import entry, questions
 
 MANIFEST = Manifest(
@@ -31,19 +32,21 @@ QUESTIONS = questions(5).records
 EVERY = [(q.id, n) for q in QUESTIONS for n in range(2)]
 
 
-def to_record(record, entries):
-    rationales = tuple(
-        Rationale(e.sample, e.text, "bank", True, finish_reason=e.finish_reason)
-        for e in entries
-        if e.text.strip()
-    )
-    return dataclasses.replace(record, rationales=rationales)
+def judge(record, entry):
+    """The answer is a bank, but for those who say nothing; some give no reason."""
+    answer = "bank" if entry.text else None
+    reason = None
+    if entry.text.strip():
+        reason = Rationale(
+            entry.sample, entry.text, answer, True, finish_reason=entry.finish_reason
+        )
+    return Judged(reason, answer, answer is not None)
 
 
 def start(folder, refused=None, manifest=MANIFEST, asked=QUESTIONS):
     """Begins or goes on with a job of two samples a question, two questions a shard."""
     begin(folder, manifest)
-    return Output(folder, manifest, asked, refused or {}, 2, 2, to_record)
+    return Output(folder, manifest, asked, refused or {}, 2, 2, judge)
 
 
 def add(output, *names, **changes):
@@ -157,13 +160,17 @@ def test_questions_that_can_not_be_asked_are_recorded_and_counted(tmp_path):
 
 def test_samples_without_a_rationale_are_counted(tmp_path):
     output = start(tmp_path)
-    add(output, *EVERY[:3], text=" ")
+    add(output, *EVERY[:2], text="")
+    add(output, EVERY[2], text=" ", finish_reason="length")
+    output = start(tmp_path)  # what its shards don't hold is in its journal
     add(output, *EVERY[3:], finish_reason="length")
     output.finish()
     manifest, records = read_records(tmp_path)
     assert [len(record.rationales) for record in records] == [0, 1, 2, 2, 2]
     assert manifest.counts["dropped: empty rationale"] == 3
-    assert manifest.counts["truncated"] == 7
+    assert manifest.counts["truncated"] == 8
+    # An answer counts without a rationale, too.
+    assert (manifest.counts["parsed"], manifest.counts["right"]) == (8, 8)
 
 
 class TestFolders:

@@ -96,8 +96,11 @@ def test_what_a_template_cannot_ask_is_counted_by_reason():
 
 
 def test_nothing_to_ask_is_refused():
-    with pytest.raises(InputError, match=r"none of 2 questions can be asked: no gold label \(2\)"):
-        make_prompts(make("rationalise"), ask("a", "b", label=None))
+    unasked = ask("a", "b", "c", "d", "e", "f", label=None)
+    with pytest.raises(InputError, match=r"none of 2 .* asked: no gold label \(q0, q1\)$"):
+        make_prompts(make("rationalise"), unasked[:2])
+    with pytest.raises(InputError, match=r"no gold label \(q0, q1, q2, q3, q4, \.\.\.\)$"):
+        make_prompts(make("rationalise"), unasked)
     with pytest.raises(InputError, match="none of 1 questions can be asked: empty prompt"):
         make_prompts(make("raw"), [Record("q", "", (), None, ())])
     with pytest.raises(InputError, match="none of 0 questions"):
@@ -136,7 +139,7 @@ def test_the_second_prompt_goes_on_from_the_first(tokenizer):
         ("rationalise", " Banks do.", ("Banks do.", "bank", True)),
         ("rationalise", " Banks do. So the answer is (B).", ("Banks do.", "bank", True)),
         ("counterfactual", " Rivers do.", ("Rivers do.", "river", False)),
-        ("counterfactual", " ", ("", "river", False)),
+        ("counterfactual", " ", ("", None, False)),
     ],
 )
 def test_a_label_that_was_given_away_is_the_answer(name, completion, verdict):

@@ -9,21 +9,21 @@ from cotjax.errors import InputError
 from cotjax.records import Rationale, Record
 from cotjax.teacher.prompt_tokens import make_prompts
 from cotjax.teacher.prompts import make_prompter
-from cotjax.teacher.questions import load_task_questions, read_questions
+from cotjax.teacher.questions import Judged, load_task_questions, read_questions
 from cotjax.teacher.template import load_template
 from tests.teacher.tiny import CQA, config, entry, questions, write_questions
 from tests.teacher.tokenizers import byte_level
 
 
-def judge(text, *, task=CQA, template="few_shot", label="bank", **changes):
-    """The rationale that a sample of one question comes to."""
+def judge(text, *, task=CQA, template="few_shot", label="bank", tags=None, **changes):
+    """What a sample of one question comes to."""
     asked = questions(1, task)
     record = dataclasses.replace(asked.records[0], label=label)
     shown = load_template(template, shots=None if template in ("raw", "zero_shot") else 1)
     exemplars = None if task else "commonsense_qa"
     prompter = make_prompter(shown, byte_level(), False, exemplars, task)
     (prompt,) = make_prompts(prompter, [record]).prompts
-    return asked.judge(record, prompt, entry("q0", 2, text, **changes))
+    return asked.judge(record, prompt, entry("q0", 2, text, **changes), tags)
 
 
 @pytest.mark.parametrize(
@@ -33,18 +33,22 @@ def judge(text, *, task=CQA, template="few_shot", label="bank", **changes):
         ("It flows. So the answer is (B).", ("It flows.", "river", False)),
         (" A bank is safe. So the answer is mud.", ("A bank is safe.", None, False)),
         (" A bank is safe. ", ("A bank is safe.", None, False)),  # kept whole
-        ("So the answer is (A).", None),
-        (" \n", None),
+        ("So the answer is (A).", (None, "bank", True)),
+        ("So the answer is (B).", (None, "river", False)),
+        (" \n", (None, None, False)),
     ],
 )
 def test_a_sample_is_cut_at_the_answer_and_judged(text, expected):
     found = judge(text)
-    assert (found and (found.text, found.answer, found.correct)) == expected
+    reason = found.rationale
+    assert (reason and reason.text, found.answer, found.correct) == expected
+    assert reason is None or (reason.answer, reason.correct) == expected[1:]
 
 
 def test_what_the_sampler_knows_is_kept():
-    assert judge("Safe.", logprob=-6.0, num_tokens=4, finish_reason="length") == Rationale(
-        2, "Safe.", None, False, -6.0, -1.5, 4, "length"
+    details = {"logprob": -6.0, "num_tokens": 4, "finish_reason": "length"}
+    assert judge("Safe.", tags={"level": 2}, **details).rationale == Rationale(
+        2, "Safe.", None, False, -6.0, -1.5, 4, "length", tags={"level": 2}
     )
 
 
@@ -59,8 +63,10 @@ def test_without_a_gold_label_nothing_is_right_or_wrong():
 )
 def test_a_label_in_the_prompt_is_the_answer(template, answers, correct):
     found = judge("Because it is so.", template=template)
-    assert (found.text, found.correct) == ("Because it is so.", correct)
+    assert (found.rationale.text, found.correct) == ("Because it is so.", correct)
     assert found.answer in answers
+    said_nothing = judge(" So the answer is (A).", template=template)
+    assert said_nothing == Judged(None, None, False)
 
 
 @pytest.mark.parametrize(
@@ -76,13 +82,14 @@ def test_a_conclusion_is_judged_apart(conclusion, answer, correct):
     """The reasoning is kept as it is, whatever it says of answers."""
     text = "Is the answer is (B)?"
     found = judge(text, template="zero_shot", conclusion=conclusion)
-    assert (found.text, found.answer, found.correct) == (text, answer, correct)
+    assert (found.rationale.text, found.answer, found.correct) == (text, answer, correct)
 
 
 @pytest.mark.parametrize(("conclusion", "answer"), [(None, None), (" 42.\n", "42."), ("", None)])
 def test_answers_to_questions_of_no_task_stand_as_they_are(conclusion, answer):
     found = judge("So the answer is 42.", task=None, template="raw", conclusion=conclusion)
-    assert (found.text, found.answer, found.correct) == ("So the answer is 42.", answer, None)
+    text = found.rationale.text
+    assert (text, found.answer, found.correct) == ("So the answer is 42.", answer, None)
 
 
 class TestFiles:

@@ -120,7 +120,8 @@ class TestTwoStages:
 
 
 def test_contrastive_decoding(teacher, tmp_path):
-    fields = {"sampling__method": "contrastive", "prompt__template": "rationalise", "samples": 1}
+    fields = {"sampling__method": "contrastive", "sampling__temperature": None, "samples": 1}
+    fields |= {"prompt__template": "rationalise"}
     found = run_job(teacher, tmp_path, **fields)
     assert all(one.answer == r.label for r in found.records for one in r.rationales)
     assert found.work.unshared > 2 * (found.work.prefix + found.work.prompts)

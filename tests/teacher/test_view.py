@@ -8,6 +8,7 @@ from rich.console import Console
 
 from cotjax.decoding.scheduler import Work
 from cotjax.records import Manifest, Rationale, Record
+from cotjax.teacher.questions import Judged
 from cotjax.teacher.sample import Summary
 from cotjax.teacher.view import Live, refusals, show_summary
 from tests.teacher.tiny import entry
@@ -47,10 +48,10 @@ def watched(console_, samples, line_seconds=0.0, before=4):
 
 
 SAMPLES = [
-    (rationale(), entry("q", 0)),
-    (rationale("river", False), entry("q", 1)),
-    (rationale(None, False), entry("q", 2, finish_reason="length")),
-    (None, entry("q", 3)),
+    (Judged(rationale(), "bank", True), entry("q", 0)),
+    (Judged(None, "river", False), entry("q", 1)),  # an answer alone
+    (Judged(rationale(None, False), None, False), entry("q", 2, finish_reason="length")),
+    (Judged(None, None, False), entry("q", 3)),
 ]
 
 
@@ -77,7 +78,7 @@ def test_the_last_sample_is_shown():
 
 
 def test_nothing_is_said_to_be_right_where_nothing_is_known():
-    unknown = [(rationale(None, None), one) for _, one in SAMPLES]
+    unknown = [(Judged(rationale(None, None), None, None), one) for _, one in SAMPLES]
     (*_, last) = watched(console(), unknown).splitlines()
     assert "25 % cut" in last
     assert "right" not in last
@@ -106,21 +107,21 @@ def test_refusals_name_a_few():
     ids = [f"q{n}" for n in range(7)]
     assert refusals({"no gold label": ids, "empty prompt": ["x"]}) == [
         "7 questions not asked: no gold label (q0, q1, q2, q3, q4, ...)",
-        "1 questions not asked: empty prompt (x)",
+        "1 question not asked: empty prompt (x)",
     ]
 
 
-def summary(lengths=(3, 3, 5, 9), label="bank", work=WORK, **counts):
-    rationales = [rationale() for _ in lengths]
+def summary(lengths=(3, 3, 5, 9), correct=True, work=WORK, task="commonsense_qa", **counts):
+    rationales = [rationale(correct=correct) for _ in lengths]
     records = [
-        Record(f"q{n}", "Where?", (), label, (dataclasses.replace(one, num_tokens=length),))
+        Record(f"q{n}", "Where?", (), "bank", (dataclasses.replace(one, num_tokens=length),))
         for n, (one, length) in enumerate(zip(rationales, lengths, strict=True))
     ]
     every = {
         "rows": 8, "parsed": 6, "right": 2, "rationales": 7, "dropped: empty rationale": 1,
         "truncated": 4,
     } | counts  # fmt: skip
-    manifest = Manifest("commonsense_qa", "train", "tiny", counts=every)
+    manifest = Manifest(task, "train", "tiny", counts=every)
     return Summary(manifest, records, {}, work)
 
 
@@ -146,8 +147,16 @@ def test_shares_are_of_all_samples():
         assert line in lines
 
 
-def test_without_labels_there_is_no_accuracy():
-    assert not [line for line in printed(summary(label=None)) if line.startswith("right")]
+def test_where_nothing_was_judged_there_is_no_accuracy():
+    lines = printed(summary(correct=None, right=0))
+    assert not [line for line in lines if line.startswith("right")]
+    assert "hold an answer | 6 | 75.0 %" in lines
+
+
+@pytest.mark.parametrize("parsed", [0, 3])  # 3: a second prompt asked for them
+def test_answers_to_questions_of_no_task(parsed):
+    lines = printed(summary(correct=None, task="questions", parsed=parsed))
+    assert any(line.startswith("hold an answer") for line in lines) == bool(parsed)
 
 
 def test_what_sharing_saved():
@@ -185,5 +194,5 @@ def test_a_run_that_wrote_nothing_has_no_cost():
 )
 def test_the_histogram_has_whole_steps(lengths, rows):
     lines = printed(summary(lengths))
-    start = lines.index("length of a sample") + 4
+    start = lines.index("length of a sample with a rationale") + 4
     assert lines[start : start + len(rows)] == rows

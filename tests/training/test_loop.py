@@ -189,7 +189,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(make_config, tmp_path):
 
 def test_other_data_under_the_same_names_is_refused(make_config, tmp_path, monkeypatch):
     records = tmp_path / "records"
-    write_comparison_records(records, "size1")
+    write_comparison_records(records, "it is size1")
     config = make_config(data__records=records)
     with monkeypatch.context() as patch:
         interrupt_after(patch, 1, lambda: signal.raise_signal(signal.SIGTERM))
@@ -198,7 +198,7 @@ def test_other_data_under_the_same_names_is_refused(make_config, tmp_path, monke
     names = ("config.json", "model.json", "tokenizer/tokenizer.json")
     before = [(tmp_path / "run" / name).read_bytes() for name in names]
     shutil.rmtree(records)
-    write_comparison_records(records, "size2")
+    write_comparison_records(records, "it is size2")
     with pytest.raises(InputError, match="trained on other data"):
         train(config, tmp_path / "run")
     assert [(tmp_path / "run" / name).read_bytes() for name in names] == before
@@ -217,12 +217,12 @@ def test_records_of_another_task_or_split_are_refused(make_config, tmp_path, tas
     assert not (tmp_path / "run").exists()
 
 
-def write_comparison_records(folder, word, task="comparison", split="train"):
-    """The task's own questions with one-word rationales."""
+def write_comparison_records(folder, text, task="comparison", split="train"):
+    """The task's own questions, all with one rationale."""
     records = [
         dataclasses.replace(
             record,
-            rationales=(dataclasses.replace(record.rationales[0], text=word, key_words=None),),
+            rationales=(dataclasses.replace(record.rationales[0], text=text, key_words=None),),
         )
         for record in get_task("comparison", "text").oracle_records("train")
     ]

@@ -9,7 +9,7 @@ from cotjax.evaluation.run import evaluate_checkpoint
 from cotjax.training.loop import train
 from cotjax.training.writers import read_scalars
 
-STEPS = 200
+STEPS = 400
 FIELDS = {
     "task.options": "entities=40,sizes=5,train_questions=300,validation_questions=100,"
     "test_questions=60",

@@ -57,6 +57,28 @@ def test_both_tasks_are_shown_the_label_first(load):
         ]
 
 
+def test_a_rationale_that_is_read_is_shown_with_the_question(load):
+    config = load(**{"data.order": "rationale_input"})
+    experiment = prepare(config, row_multiple=1)
+    records = {r.id: r for r in experiment.task.oracle_records("train")}
+    for target in shown_targets(experiment, last_step=2):
+        record = records[target.id]
+        (reply,) = target.replies
+        assert reply.read == (
+            (None, record.question),
+            (Kind.CONNECTIVE, "rationale:"),
+            (Kind.RATIONALE, record.rationales[0].text),
+            (Kind.EOS, "</s>"),
+        )
+        assert reply.input == f"{record.question} rationale: {record.rationales[0].text} </s>"
+        assert reply.segments == ((Kind.LABEL, record.label), (Kind.EOS, "</s>"))
+    console = Console(record=True, width=120, file=io.StringIO(), color_system="standard")
+    preview(config, 1, console)
+    shown = console.export_text()
+    assert "+ connective  rationale:\n" in shown
+    assert "+ rationale   " in shown
+
+
 def test_perturbed_words_and_counts_are_shown(load):
     overrides = {
         "data.perturbation.name": "mask",
@@ -66,7 +88,7 @@ def test_perturbed_words_and_counts_are_shown(load):
     console = Console(record=True, width=120, file=io.StringIO(), color_system="standard")
     preview(load(**overrides), 2, console)
     shown = console.export_text(clear=False)
-    assert shown.count("rationale   ") == 2
+    assert shown.count("rationale     ") == 2
     assert "<unk>" in shown
     assert "overlap: 0 questions of test stand in train" in shown
     (counts,) = [line for line in shown.splitlines() if "│ rationales" in line]

@@ -13,6 +13,7 @@ from cotjax.records import DROPPED, Source
 from cotjax.teacher.answers import Verdict
 
 HUMAN = "questions with human explanations"
+NOT_OF_ROWS = ("questions", "requests", "rows", "labels")  # how names of other counts begin
 SEVERAL = "parsed, of several choices the first"
 RELEASE = "right by the release's rule"
 COLUMNS = ("rows", "labels", "parsed", "right", RELEASE, "rationales")
@@ -161,7 +162,7 @@ class Report:
         table.columns[1].justify = table.columns[2].justify = "right"
         rows = self.total.rows
         for name, count in self.counts().items():
-            is_part = rows and name not in ("questions", HUMAN, "rows", "labels")
+            is_part = rows and not name.startswith(NOT_OF_ROWS)
             table.add_row(name, f"{count:,}", f"{100 * count / rows:.1f} %" if is_part else "")
         return table
 

@@ -1,0 +1,101 @@
+r"""Content or structure: which damage to a rationale hurts, before the label and after it.
+
+    python scripts/study.py --config=configs/studies/structure.py --workdir=runs/structure
+    python scripts/study.py --config=configs/studies/structure.py:small --workdir=runs/structure
+
+Li et al. 2025 ("LLMs Can Easily Learn to Reason from Demonstrations. Structure, not content, is
+what matters!") fine-tune Qwen2.5-32B on 17,000 long chains of thought that come before the answer.
+Damage to content costs little: wrong final answers 3.2 points, 70 % of digits randomised 4.3,
+reasoning keywords removed 3.3. Damage to structure costs 10 to 15: steps shuffled, deleted, or
+inserted from other chains. Wadhwa et al. 2024 found that after the label order does not matter.
+Here the same damage is done in both places, to a task whose steps are a real computation.
+
+The full form fine-tunes Flan-T5-base on tracking shuffled objects with GPT-3.5's rationales: import
+them as in configs/shuffled_objects.py. The small form trains a small student from scratch on made
+questions of last-letter concatenation, with true rationales, on two CPU cores.
+"""
+
+from configs.default import get_config as default_config
+from configs.shuffled_objects import get_config as shuffled_objects
+from cotjax.study.axes import cross
+from cotjax.study.grid import Study, Variant, is_small
+
+PLACES = (
+    Variant("rationale_first", "rationale first", {"data.order": "rationale_first"}),
+    Variant("label_first", "label first", {"data.order": "label_first"}),
+)
+
+
+def _damage(name, title, perturbation, unit="words", fraction=0.5):
+    section = "data.perturbation"
+    fields = {"name": perturbation, "unit": unit, "fraction": fraction}
+    return Variant(name, title, {f"{section}.{field}": value for field, value in fields.items()})
+
+
+INTACT = Variant("intact", "intact", {})
+STRUCTURE = (
+    Variant(
+        "shuffle_steps",
+        "steps shuffled",
+        {"data.perturbation.name": "shuffle", "data.perturbation.unit": "steps"},
+    ),
+    _damage("delete_steps", "half the steps deleted", "drop", unit="steps"),
+    _damage("insert_steps", "steps of another inserted", "insert", unit="steps"),
+    Variant("shuffle_words", "words shuffled", {"data.perturbation.name": "shuffle"}),
+    Variant("swap", "another question’s", {"data.perturbation.name": "swap"}),
+)
+CONTENT = (
+    _damage("mask", "half the words masked", "mask"),
+    _damage("drop_words", "half the words dropped", "drop"),
+)
+
+
+def get_config(form="full"):
+    small = is_small(form)
+    return Study(
+        title="Content or structure, before the label or after it?",
+        base=_small_base() if small else _full_base(),
+        variants=(
+            Variant("label_only", "label only", {"data.order": "label_only"}),
+            *cross(PLACES, (INTACT, *STRUCTURE, *CONTENT)),
+        ),
+        seeds=(0, 1, 2, 3, 4),
+        about=ABOUT,
+        caveats=SMALL_CAVEATS if small else CAVEATS,
+    )
+
+
+def _full_base():
+    base = shuffled_objects()
+    base.model.pretrained = "google/flan-t5-base"
+    base.data.selection.name = "one_per_epoch"
+    base.checkpoint.every = base.schedule.total_steps
+    return base
+
+
+def _small_base():
+    base = default_config()
+    base.task.name = "last_letter"
+    base.task.options = "words=2"
+    base.loss.normalise = "kinds"  # label and rationale weigh alike, however long a rationale is
+    base.data.target_length = 96
+    base.evaluation.every = base.schedule.total_steps
+    base.checkpoint.every = base.schedule.total_steps
+    base.evaluation.batch_size = 128
+    return base
+
+
+ABOUT = (
+    "Steps of a rationale are shuffled, deleted or mixed with those of another question; words are "
+    "shuffled, masked or dropped; or the whole is another question’s. Each is done where the "
+    "student must write the rationale before it answers, and where it answers first.",
+    "All variants read the same questions in the same order for the same number of steps.",
+)
+CAVEATS = (
+    "Rationales of this release are all right and have few digits, so wrong answers and corrupted "
+    "digits, which the paper tried too, are not compared here.",
+)
+SMALL_CAVEATS = (
+    "A made-up task with rationales of one wording and few steps: it tells how such damage acts on "
+    "a computation that the student must learn, not how it acts on long chains of thought.",
+)

@@ -1,0 +1,205 @@
+"""The scoring job: records in, scores of their words out, however often it is interrupted."""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental import multihost_utils
+from rich.progress import Progress
+
+from cotjax.attribution import explained, lexical
+from cotjax.attribution.gradients import STEPS
+from cotjax.attribution.items import Item, Scorer
+from cotjax.attribution.scores import (
+    ScoreManifest,
+    Scores,
+    WordScores,
+    read_manifest,
+    read_scores,
+    write_scores,
+)
+from cotjax.errors import InputError
+from cotjax.evaluation.batching import advancing
+from cotjax.journal import Journal
+from cotjax.records import fingerprint, read_records
+from cotjax.shards import MANIFEST, write_manifest_file
+
+LEFT_OUT = "left out: "  # in the manifest's counts, before the reason
+INCOMPLETE = 0.01  # of integrated gradients: what their sum may miss of what it should be
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is to be scored, and how.
+
+    Attributes:
+      records: Folder of the records.
+      output: Folder of the scores; the same request goes on with it.
+      method: One of `lexical.METHODS`, `explained.METHODS` or `explained.SIMILARITIES`.
+      workdir, checkpoint: The student of those that need one.
+      steps: Of integrated gradients; None for `gradients.STEPS`.
+      seed: Of random; None for 0.
+      batch_size: Rationales that a student is shown at once.
+    """
+
+    records: Path
+    output: Path
+    method: str
+    workdir: Path | None = None
+    checkpoint: str | None = None
+    steps: int | None = None
+    seed: int | None = None
+    batch_size: int = 32
+
+    def __post_init__(self):
+        needs_student = self.method not in lexical.METHODS
+        if needs_student and self.workdir is None:
+            raise InputError(f"--method={self.method} needs a student: --workdir")
+        for name, value, used in (
+            ("workdir", self.workdir, needs_student),
+            ("checkpoint", self.checkpoint, needs_student),
+            ("steps", self.steps, self.method == "integrated_gradients"),
+            ("seed", self.seed, self.method == "random"),
+        ):
+            if value is not None and not used:
+                raise InputError(f"--{name}={value} has no effect with --method={self.method}")
+
+
+def score_records(request: Request, progress: Progress | None = None) -> Scores:
+    """Scores all rationales of a folder, or goes on with them.
+
+    Raises:
+      InputError: for records, a run or an output folder that won't do, or if nothing is scored.
+    """
+    manifest, records = read_records(request.records)
+    every = [Item(record, rationale) for record in records for rationale in record.rationales]
+    scorer = _scorer(request, manifest.task)
+    about = ScoreManifest(
+        task=manifest.task,
+        split=manifest.split,
+        records_sha256=fingerprint(request.records),
+        method=request.method,
+        signed=request.method in explained.SIGNED,
+        settings=scorer.settings,
+    )
+    if not _begin(request.output, about):
+        left_out = Counter(reason for item in every if (reason := scorer.lacks(item)))
+        items = [item for item in every if scorer.lacks(item) is None]
+        if not items:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+            raise InputError(
+                f"{request.records}: no rationale to score ({reasons or 'none there'})"
+            )
+        lines = _score(request, scorer, items, progress)
+        counts = _count(lines) | scorer.counts(items)
+        counts |= {f"{LEFT_OUT}{reason}": count for reason, count in left_out.items()}
+        _finish(request.output, dataclasses.replace(about, counts=counts), lines)
+    return read_scores(request.output)
+
+
+def _scorer(request: Request, task: str) -> Scorer:
+    method = request.method
+    if method == "random":
+        return lexical.Lexical(method, request.seed or 0)
+    if method in lexical.METHODS:
+        return lexical.Lexical(method)
+    student = (request.workdir, request.checkpoint or "best")
+    if method in explained.SIMILARITIES:
+        scorer = explained.Similarity(*student, method)
+    else:
+        steps = (request.steps or STEPS) if method == "integrated_gradients" else None
+        scorer = explained.Attribution(*student, method, request.batch_size, steps)
+    if scorer.task.name != task:
+        raise InputError(
+            f"{request.records}: holds task {task!r}, but the student of {request.workdir} was"
+            f" trained on {scorer.task.name!r}"
+        )
+    return scorer
+
+
+def _begin(folder: Path, about: ScoreManifest) -> bool:
+    """Begins a folder, or goes on with it; returns whether it was finished before.
+
+    Raises:
+      InputError: where it can't be written, or holds anything but a part of these scores.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {path.name for path in folder.iterdir()}
+    before = None
+    if MANIFEST in names:
+        before = read_manifest(folder)
+        _check_same(folder, before, about)
+    elif names - {f"{MANIFEST}.tmp"}:  # which a kill at the very beginning leaves
+        raise InputError(f"--output={folder}: holds something else; choose another")
+    _wait_for_all("looked")  # before process 0 writes what the others look at
+    if before is None and jax.process_index() == 0:
+        write_manifest_file(folder, about)
+    return before is not None and before.complete
+
+
+def _check_same(folder: Path, before: ScoreManifest, now: ScoreManifest) -> None:
+    """Refuses to go on with scores of other records, or made otherwise."""
+    there, here = _identity(before), _identity(now)
+    different = [
+        f"{name}={json.dumps(here.get(name))} (there {json.dumps(there.get(name))})"
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name) != here.get(name)
+    ]
+    if different:
+        raise InputError(
+            f"--output={folder}: was begun with other settings: {', '.join(different)};"
+            " choose another folder"
+        )
+
+
+def _identity(manifest: ScoreManifest) -> dict[str, Any]:
+    names = ("task", "split", "records_sha256", "method")
+    return {name: getattr(manifest, name) for name in names} | manifest.settings
+
+
+def _score(
+    request: Request, scorer: Scorer, items: Sequence[Item], progress: Progress | None
+) -> list[WordScores]:
+    """The lines of all items, in their order; what is in the journal is not scored again."""
+    journal = Journal(request.output, 0, WordScores)
+    done = set(journal.entries)
+    _wait_for_all("read")  # before process 0 writes on
+    if done and progress:
+        progress.console.print(f"going on: {len(done):,} of {len(items):,} rationales are there")
+    try:
+        with advancing(progress, request.method, len(items) - len(done)) as advance:
+            for line in scorer.score(items, lambda item: item.key not in done, advance):
+                if jax.process_index() == 0:
+                    journal.add(line)
+                else:
+                    journal.entries[line.id, line.sample] = line
+    finally:
+        journal.close()
+    return [journal.entries[item.key] for item in items]
+
+
+def _count(lines: Sequence[WordScores]) -> dict[str, int]:
+    counts = {"rationales": len(lines), "words": sum(len(line.scores) for line in lines)}
+    counts["all words score 0"] = sum(not any(line.scores) for line in lines)
+    if lines[0].gain is not None:
+        counts["sums off by over 1 %"] = sum(
+            abs(sum(line.scores) - line.gain) > INCOMPLETE * abs(line.gain) for line in lines
+        )
+    return counts
+
+
+def _finish(folder: Path, manifest: ScoreManifest, lines: Sequence[WordScores]) -> None:
+    """Writes shards and manifest, and deletes the journal."""
+    if jax.process_index() == 0:
+        write_scores(folder, manifest, lines)
+        Journal(folder, 0, WordScores).remove()
+    _wait_for_all("finished")
+
+
+def _wait_for_all(moment: str) -> None:
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(f"score tokens: {moment}")

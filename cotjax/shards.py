@@ -1,0 +1,79 @@
+"""Files of JSON lines that stand in a folder together, each whole or not there at all.
+
+Each file has a `.sha256` beside it, as `sha256sum` writes it, that is renamed in last.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cotjax.errors import InputError
+from cotjax.json_files import read_json_lines, to_json
+
+MANIFEST = "manifest.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """A file of records, its number of records and the SHA-256 of its bytes."""
+
+    name: str
+    records: int
+    sha256: str
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a file as a whole or not at all."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def write_manifest_file(folder: Path, manifest: Any) -> None:
+    """Writes a dataclass as `manifest.json`; the old one stands until the new one is whole."""
+    text = json.dumps(to_json(manifest), ensure_ascii=False, indent=2) + "\n"
+    write_file(folder / MANIFEST, text.encode("utf-8"))
+
+
+def write_lines(folder: Path, name: str, values: Iterable[Any]) -> Shard:
+    """Writes one file of dataclasses; its checksum, which says that it is whole, comes last."""
+    lines = [json.dumps(to_json(value), ensure_ascii=False) + "\n" for value in values]
+    content = "".join(lines).encode("utf-8")
+    sha256 = hashlib.sha256(content).hexdigest()
+    write_file(folder / name, content)
+    write_file(folder / f"{name}.sha256", f"{sha256}  {name}\n".encode())
+    return Shard(name, len(lines), sha256)
+
+
+def read_lines(folder: Path, shard: Shard) -> Iterator[tuple[str, Any]]:
+    """Yields (`path:line`, JSON value) of a file that a manifest lists.
+
+    Raises:
+      InputError: where it is missing or does not match its checksum.
+    """
+    path = folder / shard.name
+    if not path.is_file():
+        raise InputError(f"{path}: is missing, but {MANIFEST} lists it")
+    stated = _stated_checksum(path)
+    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not stated == actual == shard.sha256:
+        raise InputError(f"{path}: does not match its checksum (cut short or edited)")
+    yield from read_json_lines(path)
+
+
+def whole_shards(folder: Path, pattern: str) -> list[Shard]:
+    """Files of an unfinished job: those whose checksum has been renamed in."""
+    paths = [path.with_suffix("") for path in sorted(folder.glob(f"{pattern}.sha256"))]
+    return [
+        Shard(path.name, path.read_bytes().count(b"\n"), _stated_checksum(path)) for path in paths
+    ]
+
+
+def _stated_checksum(path: Path) -> str:
+    try:
+        return path.with_name(f"{path.name}.sha256").read_text(encoding="ascii").split()[0]
+    except (OSError, ValueError, IndexError) as error:
+        raise InputError(f"{path}: has no readable {path.name}.sha256 beside it") from error

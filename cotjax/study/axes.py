@@ -1,0 +1,69 @@
+"""Variants from axes: one thing that varies, and all combinations of several such things.
+
+ORDERS = (
+    Variant("label_first", "label first", {"data.order": "label_first"}),
+    Variant("rationale_first", "rationale first", {"data.order": "rationale_first"}),
+)
+MASKED = along(
+    "data.perturbation.fraction", (0.25, 0.5), name="mask", title="{:.0%} masked",
+    also={"data.perturbation.name": "mask"},
+)
+cross(ORDERS, MASKED)  # label_first-mask-0.25, label_first-mask-0.5, rationale_first-...
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cotjax.errors import InputError
+from cotjax.study.grid import Variant
+
+
+def along(
+    field: str,
+    values: Sequence[Any],
+    *,
+    name: str,
+    title: str,
+    axis: str | None = None,
+    also: Mapping[str, Any] | None = None,
+) -> tuple[Variant, ...]:
+    """A variant a value of one field.
+
+    Args:
+      field: Dotted name of the field that varies.
+      values: It takes these.
+      name: Begins the variants' names, before the value: `mask` makes `mask-0.5`.
+      title: Names them in the report, with `{}` where the value goes.
+      axis: The name of the axis in plots; by default the last part of the field's.
+      also: What all of them override beside.
+    """
+    axis = axis or field.rpartition(".")[2]
+    return tuple(
+        Variant(
+            f"{name}-{value}", title.format(value), {**(also or {}), field: value}, {axis: value}
+        )
+        for value in values
+    )
+
+
+def cross(*groups: Sequence[Variant]) -> tuple[Variant, ...]:
+    """All combinations of one variant from each group; the last group changes fastest.
+
+    Raises:
+      InputError: if two variants of a combination set the same field.
+    """
+    return tuple(map(_join, itertools.product(*groups)))
+
+
+def _join(variants: Sequence[Variant]) -> Variant:
+    overrides: dict[str, Any] = {}
+    axes: dict[str, float | str] = {}
+    for variant in variants:
+        for field in variant.overrides.keys() & overrides.keys():
+            names = " and ".join(one.name for one in variants)
+            raise InputError(f"variants {names} are crossed, and several set config.{field}")
+        overrides |= variant.overrides
+        axes |= variant.axes
+    name = "-".join(variant.name for variant in variants)
+    return Variant(name, ", ".join(variant.title for variant in variants), overrides, axes)

@@ -1,0 +1,131 @@
+"""Accuracy along the axes of a study: which variants make a line, and its figures."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cotjax.study.markup import legend, note
+from cotjax.study.plots import Point, along_axis
+from cotjax.study.report_tables import Results, titles_of
+from cotjax.study.statistics import VariantSummary, by_variant
+
+Variant = Mapping[str, Any]
+
+EXPLAINED = (
+    "Large dots are means, small ones seeds. A bar is the interval of 95 % of the difference to "
+    "the baseline, drawn around the mean: where it leaves out the baseline’s line, the two differ "
+    "(p < 5 %, not corrected). The line called majority is the share of the commonest answer."
+)
+
+
+def axes_figures(results: Results) -> str:
+    """A figure an axis on which variants stand at two values or more; empty without."""
+    names = dict.fromkeys(axis for variant in results["variants"] for axis in variant["axes"])
+    grouped = {axis: along(results["variants"], axis) for axis in names}
+    shown = {axis: series for axis, series in grouped.items() if _spread(series, axis) > 1}
+    if not shown:
+        return ""
+    limits, summaries = _limits(results), _summaries(results)
+    figures = "".join(
+        f"<div>{_plot(results, axis, lines, summaries, limits)}{legend(_named(lines, axis))}</div>"
+        for axis, lines in shown.items()
+    )
+    return f'<h2>Along the axes</h2><div class="pair">{figures}</div>{note(EXPLAINED)}'
+
+
+def along(variants: Sequence[Variant], axis: str) -> list[list[Variant]]:
+    """Variants that have a value on an axis, by line: those of one line differ in nothing else.
+
+    What changes with the axis is what has one value at each place of it, and several in all.
+    """
+    on_axis = [variant for variant in variants if axis in variant["axes"]]
+    facts = [
+        {**variant["overrides"], **{f"axis {name}": at for name, at in variant["axes"].items()}}
+        for variant in on_axis
+    ]
+    fields = {name for fact in facts for name in fact}
+    fixed = sorted(name for name in fields if not _follows(name, facts, axis))
+    groups: dict[str, list[Variant]] = {}
+    for variant, fact in zip(on_axis, facts, strict=True):
+        groups.setdefault(repr([fact.get(name) for name in fixed]), []).append(variant)
+    return list(groups.values())
+
+
+def common_words(titles: Sequence[str], otherwise: str) -> str:
+    """What all titles say, in the order of the first: names a line of variants."""
+    words = [set(title.replace(",", " ,").split()) for title in titles]
+    first = titles[0].replace(",", " ,").split()
+    kept = " ".join(word for word in first if all(word in of_title for of_title in words))
+    return kept.replace(" ,", ",").strip(", ") or otherwise
+
+
+def _follows(name: str, facts: Sequence[Mapping[str, Any]], axis: str) -> bool:
+    """Whether a field has one value at each place of the axis, and several in all."""
+    at: dict[Any, set[str]] = {}
+    for fact in facts:
+        at.setdefault(fact[f"axis {axis}"], set()).add(repr(fact.get(name)))
+    return all(len(values) == 1 for values in at.values()) and len(set.union(*at.values())) > 1
+
+
+def _plot(
+    results: Results,
+    axis: str,
+    series: Sequence[Sequence[Variant]],
+    summaries: Mapping[str, VariantSummary],
+    limits: tuple[float, float],
+) -> str:
+    values = list(dict.fromkeys(variant["axes"][axis] for line in series for variant in line))
+    numeric = all(isinstance(value, int | float) for value in values)
+    place = {value: value if numeric else number for number, value in enumerate(values)}
+    found = {one["variant"]: one for one in results["comparisons"]}
+    points = [
+        [
+            _point(
+                place[variant["axes"][axis]], summaries[variant["name"]], found.get(variant["name"])
+            )
+            for variant in line
+        ]
+        for line in series
+    ]
+    words = [] if numeric else [str(value) for value in values]
+    return along_axis(points, axis, words, limits, _guesses(results, summaries))
+
+
+def _point(value: float, summary: VariantSummary, found: Mapping[str, Any] | None) -> Point:
+    rates = summary.accuracy["test"]
+    interval = found and tuple(
+        rates.mean + found[end] - found["difference"] for end in ("low", "high")
+    )
+    return Point(value, rates.values, rates.mean, interval)
+
+
+def _guesses(results: Results, summaries: Mapping[str, VariantSummary]) -> dict[str, float]:
+    guesses = {"majority": results["constant_guess"]["test"]["accuracy"]}
+    baseline = results["baseline"]
+    if baseline in summaries:
+        title = titles_of(results)[baseline]
+        guesses[f"baseline: {title}"] = summaries[baseline].accuracy["test"].mean
+    return guesses
+
+
+def _summaries(results: Results) -> dict[str, VariantSummary]:
+    """Of the variants that have a finished run."""
+    found = zip(titles_of(results), by_variant(results), strict=True)
+    return {name: summary for name, summary in found if summary.seconds}
+
+
+def _named(series: Sequence[Sequence[Variant]], axis: str) -> Iterable[tuple[int, str]]:
+    """Colour and name of every line."""
+    for number, line in enumerate(series, start=1):
+        yield number, common_words([variant["title"] for variant in line], axis)
+
+
+def _spread(series: Sequence[Sequence[Variant]], axis: str) -> int:
+    return len({variant["axes"][axis] for line in series for variant in line})
+
+
+def _limits(results: Results) -> tuple[float, float]:
+    """Of accuracy in percent, the same for all axes: what the runs span, with some room."""
+    rates = [100 * run["test"]["accuracy"] for run in results["runs"]]
+    rates.append(100 * results["constant_guess"]["test"]["accuracy"])
+    room = 0.15 * max(max(rates) - min(rates), 10)
+    return max(min(rates) - room, 0), min(max(rates) + room, 102)

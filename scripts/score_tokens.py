@@ -1,0 +1,58 @@
+r"""Scores how much every word of every rationale matters for the label, beside the records.
+
+    python scripts/score_tokens.py --method=integrated_gradients --workdir=runs/reader \
+        --records=records/cqa/train --output=scores/cqa-ig
+
+The same command goes on where it was stopped. Training reads the scores with
+`--config.data.scores=scores/cqa-ig --config.data.words.name=key_words`. Methods:
+    integrated_gradients  of the label's log-probability, from <unk> to the rationale
+    gradient_x_input      the gradient times the embeddings
+    occlusion             what the label loses without the word
+    attention             what the label's positions pay to the word, over layers and heads
+    label_similarity, question_similarity   cosine of the student's embeddings, of the nearest word
+    tf_idf, label_overlap, human (what people marked, CoS-E), random, first   need no student
+The first four need a student of config.data.order=rationale_input or rationale_first.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from cotjax import cli
+
+METHODS = [
+    *("integrated_gradients", "gradient_x_input", "occlusion", "attention"),
+    *("label_similarity", "question_similarity"),
+    *("tf_idf", "label_overlap", "human", "random", "first"),
+]
+
+METHOD = flags.DEFINE_enum("method", None, METHODS, "how, from the list above")
+RECORDS = flags.DEFINE_string("records", None, "folder of the records to score")
+OUTPUT = flags.DEFINE_string("output", None, "folder of scores to write or to go on with")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "folder of a training run, where a student is needed"
+)
+CHECKPOINT = flags.DEFINE_string("checkpoint", None, "best (the default), latest or a step")
+STEPS = flags.DEFINE_integer("steps", None, "of integrated_gradients; 64 by default", lower_bound=1)
+SEED = flags.DEFINE_integer("seed", None, "of random; 0 by default", lower_bound=0)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "rationales at once", lower_bound=1)
+
+
+def main() -> None:
+    """Scores one folder of records."""
+    from cotjax.attribution.report import run
+
+    run(
+        records=Path(RECORDS.value),
+        output=Path(OUTPUT.value),
+        method=METHOD.value,
+        workdir=Path(WORKDIR.value) if WORKDIR.value else None,
+        checkpoint=CHECKPOINT.value,
+        steps=STEPS.value,
+        seed=SEED.value,
+        batch_size=BATCH_SIZE.value,
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main, required=["method", "records", "output"])

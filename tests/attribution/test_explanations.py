@@ -1,0 +1,139 @@
+"""Methods with a student, against what can be computed another way."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cotjax.attribution.attention import attention
+from cotjax.attribution.embeddings import WordVectors
+from cotjax.attribution.gradients import gradient_x_input, integrated_gradients
+from cotjax.attribution.occlusion import occlusion
+from cotjax.evaluation.choices import Candidates, label_logprobs
+from cotjax.evaluation.student import Student
+from cotjax.models.t5 import T5
+from cotjax.targets.orders import make_order
+from cotjax.targets.segments import Kind
+from tests.attribution.explaining import explain, layouts, parts
+from tests.evaluation import tiny
+
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+ORDERS = ("rationale_input", "rationale_first")
+
+
+def logprobs(order: str, variants: list[list[list[int]]]) -> np.ndarray:
+    """Log p(label and EOS) of other rationales, [variants, examples].
+
+    By the code that scores choices; the order is composed by hand.
+    """
+    tokenizer, student = tiny.tokenizer(), tiny.student()
+    (connective,) = tokenizer.encode([make_order(order).connective])
+    asked, end = [], [tokenizer.eos]
+    for rationales in variants:
+        for (question, _, _, label), said in zip(parts(), rationales, strict=True):
+            reads = order == "rationale_input"
+            read = [*question, *connective, *said] if reads else question
+            prefix = [] if reads else [*said, *connective]
+            asked.append(Candidates([*read, *end], prefix, [label], end, Kind.EOS))
+    found = label_logprobs(student, asked, batch_size=len(asked))
+    return np.array(found).reshape(len(variants), -1)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_occlusion_is_the_likelihood_without_a_word(order):
+    def without(word: int) -> list[list[int]]:
+        return [
+            [token for token, its in zip(rationale, words, strict=True) if its != word]
+            for _, rationale, words, _ in parts()
+        ]
+
+    most = max(laid.num_words for laid in layouts(order))
+    expected = logprobs(order, [without(word) for word in (-1, *range(most))])
+    for one, laid, (whole, *less) in zip(
+        explain(occlusion, order), layouts(order), expected.T, strict=True
+    ):
+        lost = [whole - less[word] if word < laid.num_words else 0 for word in range(most)]
+        np.testing.assert_allclose(one["scores"][:most], lost, atol=2e-5)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_integrated_gradients_add_up_to_what_the_rationale_gains(order):
+    unknown = tiny.tokenizer().unknown
+    rationales = [rationale for _, rationale, _, _ in parts()]
+    whole, blank = logprobs(order, [rationales, [[unknown] * len(one) for one in rationales]])
+    gains, found = whole - blank, explain(integrated_gradients, order)
+    np.testing.assert_allclose([one["gain"] for one in found], gains, atol=2e-5)
+    errors = np.abs([one["scores"].sum() for one in found] - gains)
+    assert errors.sum() < 0.01 * np.abs(gains).sum()
+    assert np.median(errors / np.abs(gains)) < 0.01
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_gradient_x_input_is_a_finite_difference(order):
+    """A word's score is how F changes as its embeddings grow."""
+    student, step = tiny.student(), 1e-2
+    found = explain(gradient_x_input, order)
+
+    def stretched(explained, params, batch):
+        side = explained.side(params, batch)
+
+        def at(word, factor):
+            here = (batch["words"] == word)[..., None]
+            return explained.logprobs(params, batch, jnp.where(here, factor * side, side))
+
+        words = jnp.arange(1, explained.num_words + 1)
+        change = jax.vmap(lambda word: at(word, 1 + step) - at(word, 1 - step))(words)
+        return {"scores": change.T / (2 * step)}
+
+    for one, expected in zip(found, explain(stretched, order, student), strict=True):
+        np.testing.assert_allclose(one["scores"], expected["scores"], atol=2e-3)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_attention_is_that_of_one_example_alone(order):
+    student = tiny.student()
+    for one, laid in zip(explain(attention, order), layouts(order), strict=True):
+        decoder = np.array([[0, *laid.decoder[:-1]]])
+        batch = {
+            "encoder_tokens": np.array([laid.encoder]),
+            "decoder_inputs": decoder,
+            "segment_source": np.ones((1, 1), int),
+        }
+        batch["encoder_segments"] = np.ones_like(batch["encoder_tokens"])
+        batch["decoder_segments"] = np.ones_like(decoder)
+        _, kept = T5(student.config).apply(
+            {"params": student.params}, batch, mutable=["intermediates"]
+        )
+        name = "cross_attention" if order == "rationale_input" else "self_attention"
+        (weights,) = kept["intermediates"]["decoder"]["layers"][name]["weights"]
+        paid = np.asarray(weights)[:, 0, :, laid.label :].mean(axis=(0, 1, 2))
+        expected = np.bincount(laid.words, paid[: len(laid.words)])[1:]
+        np.testing.assert_allclose(one["scores"][: len(expected)], expected, atol=1e-5)
+
+
+def test_scores_depend_on_neither_the_batch_nor_the_devices():
+    one = explain(occlusion, "rationale_input")
+    for other in (
+        explain(occlusion, "rationale_input", batch_size=16),
+        explain(occlusion, "rationale_input", tiny.student(4)),
+    ):
+        for mine, its in zip(one, other, strict=True):
+            np.testing.assert_allclose(mine["scores"], its["scores"], atol=1e-4)
+
+
+def test_similarity_is_one_for_the_same_word_and_takes_the_nearest():
+    student: Student = tiny.student()
+    tokenizer = student.tokenizer
+    embedding = np.asarray(student.params["shared"]["embedding"])
+    vectors = WordVectors(tokenizer, embedding)
+    found = vectors.similarity("ent1 is heavier", "first heavier")
+
+    def vector(word: str) -> np.ndarray:
+        (ids,) = tokenizer.encode([word])
+        mean = embedding[ids].mean(axis=0)
+        return mean / np.linalg.norm(mean)
+
+    others = [vector("first"), vector("heavier")]
+    expected = [max(vector(word) @ other for other in others) for word in ("ent1", "is", "heavier")]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert found[2] == pytest.approx(1)

@@ -1,0 +1,183 @@
+"""The scoring job: what it writes, goes on with and refuses."""
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from cotjax.attribution import explained, lexical
+from cotjax.attribution.report import marked
+from cotjax.attribution.run import Request, score_records
+from cotjax.attribution.scores import read_manifest, read_scores
+from cotjax.errors import InputError
+from cotjax.records import Manifest, Rationale, Record, write_records
+from cotjax.tasks import get_task
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """Forty records of the comparison task; one has two rationales, one has none."""
+    folder = tmp_path_factory.mktemp("records") / "train"
+    made = get_task("comparison", "text").oracle_records("train")[:40]
+    second = Rationale(1, "they differ\nin size", "first", True)
+    made[1] = dataclasses.replace(made[1], rationales=(*made[1].rationales, second))
+    made[2] = dataclasses.replace(made[2], rationales=())
+    write_records(folder, Manifest("comparison", "train", "oracle"), made)
+    return folder
+
+
+def files(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_every_rationale_is_scored(records, tmp_path):
+    scores = score_records(Request(records, tmp_path / "s", "first"))
+    assert scores.manifest.counts == {
+        "rationales": 40, "words": 39 * 7 + 4, "all words score 0": 0,
+    }  # fmt: skip
+    assert scores.ranking("train-00001", 1, "they differ in size") == (0, 1, 2, 3)
+    assert sorted(files(tmp_path / "s")) == [
+        "manifest.json", "scores-00000.jsonl", "scores-00000.jsonl.sha256",
+    ]  # fmt: skip
+
+
+def test_a_stopped_job_goes_on_where_it_was(records, tmp_path, monkeypatch):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    score_records(Request(records, whole, "random"))
+    asked = []
+
+    def interrupted(items, seed):
+        for number, scores in enumerate(lexical.random(items, seed)):
+            if number == 7 and not asked:
+                raise KeyboardInterrupt
+            yield scores
+
+    monkeypatch.setitem(lexical.METHODS, "random", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        score_records(Request(records, stopped, "random"))
+    assert not read_manifest(stopped).complete
+    with pytest.raises(InputError, match="is incomplete"):
+        read_scores(stopped)
+    score = lexical.Lexical.score
+
+    def watched(self, items, wanted, advance):
+        asked.extend(item.key for item in items if wanted(item))
+        return score(self, items, wanted, advance)
+
+    monkeypatch.setattr(lexical.Lexical, "score", watched)
+    score_records(Request(records, stopped, "random"))
+    assert len(asked) == 40 - 7
+    assert files(stopped) == files(whole)
+
+
+def test_a_finished_job_changes_nothing(records, tmp_path, monkeypatch):
+    request = Request(records, tmp_path / "s", "tf_idf")
+    score_records(request)
+    before = files(request.output)
+    monkeypatch.delattr(lexical.Lexical, "score")
+    score_records(request)
+    assert files(request.output) == before
+
+
+def other_records(folder):
+    record = Record("a", "q", (), "x", (Rationale(0, "a b", "x", True),))
+    write_records(folder, Manifest("comparison", "train", "oracle"), [record])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "tf_idf"}, r'method="tf_idf" \(there "random"\)'),
+        ({"seed": 4}, r"seed=4 \(there 3\)"),
+        ({"records": other_records}, "records_sha256="),
+    ],
+)
+def test_other_settings_are_refused(records, tmp_path, changes, message):
+    request = Request(records, tmp_path / "s", "random", seed=3)
+    score_records(request)
+    if "records" in changes:
+        changes = {"records": changes["records"](tmp_path / "other")}
+    if changes.get("method"):
+        changes = changes | {"seed": None}
+    with pytest.raises(InputError, match=message):
+        score_records(dataclasses.replace(request, **changes))
+
+
+def test_a_folder_of_something_else_is_refused(records, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds something else"):
+        score_records(Request(records, tmp_path, "first"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "occlusion"}, "--method=occlusion needs a student: --workdir"),
+        ({"method": "tf_idf", "workdir": "w"}, "--workdir=w has no effect with --method=tf_idf"),
+        ({"method": "first", "seed": 0}, "--seed=0 has no effect with --method=first"),
+        ({"method": "attention", "workdir": "w", "steps": 9}, "--steps=9 has no effect"),
+    ],
+)
+def test_options_without_effect_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        Request("records", "output", **options)
+
+
+def test_nothing_to_score_is_an_error(records, tmp_path):
+    with pytest.raises(InputError, match=r"no rationale to score \(40 without human.extractive\)"):
+        score_records(Request(records, tmp_path / "s", "human"))
+
+
+def test_the_script_knows_every_method(repository):
+    script = [sys.executable, "scripts/score_tokens.py", "--method=none"]
+    said = subprocess.run(script, cwd=repository, capture_output=True, text=True, check=False)
+    known = [*explained.METHODS, *explained.SIMILARITIES, *lexical.METHODS]
+    assert f"<{'|'.join(known)}>" in said.stderr
+
+
+def test_a_student_that_answers_first_has_nothing_to_attribute(reader, records, tmp_path):
+    workdir = shutil.copytree(reader, tmp_path / "run")
+    config = (workdir / "config.json").read_text().replace("rationale_input", "label_first")
+    (workdir / "config.json").write_text(config)
+    with pytest.raises(InputError, match="'label_first'; --method=attention needs rationale_input"):
+        score_records(Request(records, tmp_path / "s", "attention", workdir))
+
+
+def test_any_student_has_embeddings(reader, records, tmp_path):
+    request = Request(records, tmp_path / "s", "question_similarity", reader)
+    line = next(iter(score_records(request).lines.values()))
+    assert (line.scores[0], line.scores[4]) == pytest.approx((1, 1))  # entities of the question
+    assert max(line.scores[1:4]) < 0.99
+
+
+def test_integrated_gradients_from_a_run_to_the_scores(reader, records, tmp_path):
+    request = Request(records, tmp_path / "s", "integrated_gradients", reader, batch_size=20)
+    scores = score_records(request)
+    assert scores.manifest.settings["steps"] == 64
+    assert scores.manifest.counts["rationales cut"] == 0
+    errors = [abs(sum(line.scores) - line.gain) for line in scores.lines.values()]
+    assert sum(errors) < 0.01 * sum(abs(line.gain) for line in scores.lines.values())
+    text = "they differ\nin size"
+    assert sorted(scores.ranking("train-00001", 1, text)) == [0, 1, 2, 3]
+
+
+def test_records_of_another_task_are_refused(reader, tmp_path):
+    record = Record("a", "q", (), "x", (Rationale(0, "a b", "x", True),))
+    write_records(tmp_path / "r", Manifest("gsm8k", "train", "oracle"), [record])
+    with pytest.raises(InputError, match="holds task 'gsm8k', but the student"):
+        score_records(Request(tmp_path / "r", tmp_path / "s", "label_similarity", reader))
+
+
+def test_rationales_in_which_nothing_is_marked_are_counted(tmp_path):
+    rationales = (Rationale(0, "a bank", "bank", True), Rationale(1, "it is", "bank", True))
+    record = Record("q", "Where?", ("bank", "sea"), "bank", rationales)
+    write_records(tmp_path / "r", Manifest("commonsense_qa", "train", "oracle"), [record])
+    scores = score_records(Request(tmp_path / "r", tmp_path / "s", "label_overlap"))
+    assert scores.manifest.counts["all words score 0"] == 1
+
+
+def test_ranks_stand_beside_their_words():
+    assert marked("a bee\nsees", "q1", (2, 0, 1)).plain == "q1: a[2] bee[3] sees[1] "

@@ -1,0 +1,63 @@
+"""What a dry run tells."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from cotjax.study.forecast import forecast, show_forecast
+from cotjax.study.grid import Tuning
+from cotjax.study.plan import Part
+from tests.study.small import LOST, PLAIN, WHOLE, small_study
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    """`plain` is finished with seed 0, after 30 s, and interrupted with seed 1 after step 2."""
+    done = tmp_path / "out" / "runs" / "plain-seed0"
+    done.mkdir(parents=True)
+    result = {"steps": 3, "supervised_tokens": 48, "seconds": 30.0}
+    (done / "result.json").write_text(json.dumps(result))
+    (tmp_path / "out" / "runs" / "plain-seed1" / "checkpoints" / "2").mkdir(parents=True)
+    return tmp_path / "out"
+
+
+def test_steps_tokens_and_time_of_every_run(workdir, tmp_path):
+    study = small_study(tmp_path, PLAIN, WHOLE, LOST, seeds=(0, 1))
+    found = forecast(study, workdir, Part())
+    told = {one.run.name: (one.state.word, one.steps, one.tokens, one.seconds) for one in found}
+    assert told == {
+        "plain-seed0": ("finished", 3, 48, 0.0),
+        "whole-seed0": ("waiting", 3, 3 * 8 * 10, 30.0),
+        "lost-seed0": ("waiting", None, None, None),
+        "plain-seed1": ("interrupted", 3, 3 * 8 * 2, 10.0),
+        "whole-seed1": ("waiting", 3, 3 * 8 * 10, 30.0),
+        "lost-seed1": ("waiting", None, None, None),
+    }
+
+
+def test_a_matched_budget_has_other_steps_and_equal_tokens(tmp_path):
+    study = small_study(tmp_path, WHOLE, PLAIN, budget="tokens")
+    found = forecast(study, tmp_path / "none", Part())
+    assert [(one.steps, one.tokens) for one in found] == [(3, 240), (15, 240)]
+
+
+def test_the_table_tells_what_would_fail_and_nothing_is_written(workdir, tmp_path, capsys):
+    before = sorted(workdir.rglob("*"))
+    study = small_study(tmp_path, PLAIN, WHOLE, LOST, seeds=(0, 1))
+    show_forecast(study, workdir, Part(), Console(width=100, force_terminal=False))
+    text = capsys.readouterr().out
+    assert "interrupted at 2" in text
+    assert "would fail" in text
+    assert "runs/lost-seed0: nowhere: has no records of split 'train'" in text
+    assert "6 runs: 1 finished, 4 waiting, 1 interrupted; time left: 0:01:10" in text
+    assert sorted(workdir.rglob("*")) == before
+
+
+def test_tuning_comes_first(tmp_path, capsys):
+    tuning = Tuning({"optimizer.learning_rate": (0.1, 0.2)}, seeds=(7,))
+    study = small_study(tmp_path, PLAIN, tuning=tuning)
+    found = forecast(study, tmp_path / "none", Part())
+    assert [one.run.group for one in found] == ["tuning", "tuning", "runs"]
+    show_forecast(study, tmp_path / "none", Part(), Console(force_terminal=False))
+    assert "follow from tuning/" in capsys.readouterr().out
