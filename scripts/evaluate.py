@@ -1,17 +1,11 @@
 r"""Asks a trained student the questions of a split, and counts its right answers.
 
-    python scripts/evaluate.py --workdir=runs/comparison --checkpoint=best --split=test
     python scripts/evaluate.py --workdir=runs/comparison --checkpoint=best --split=test \
-        --samples=30 --temperature=0.7
-    python scripts/evaluate.py --workdir=runs/comparison --checkpoint=best --split=test \
-        --rationales=teacher
+        [--samples=30 | --rationales=teacher]
 
-The second asks each question many times and counts the commonest answer (of equally common ones
-that whose first sample came first). The third makes a student of order rationale_first say the
-teacher's rationales and counts the labels that it adds.
-
-Predictions and a summary are written into the workdir's `eval` folder, as `<split>-<step>`, or as
-`<split>-<folder>-<step>` for the questions of another folder, with `-samples30` or `-forced`.
+Samples vote: the commonest answer counts, of equally common ones that whose first sample came
+first. Predictions and a summary are written into the workdir's `eval` folder, as `<split>-<step>`,
+`<split>-<folder>-<step>` for the questions of a folder, with `-samples30` or `-forced` at the end.
 """
 
 from pathlib import Path
@@ -23,15 +17,9 @@ from cotjax import cli
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of a training run")
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "best, latest or a step")
 SPLIT = flags.DEFINE_enum("split", None, ["train", "validation", "test"], "which questions")
-QUESTIONS = flags.DEFINE_string(
-    "questions", None, "folder of records to ask, if not the questions of the run's own config"
-)
-RATIONALES = flags.DEFINE_enum(
-    "rationales", None, ["teacher"], "whose the student is made to say; by default its own"
-)
-SAMPLES = flags.DEFINE_integer(
-    "samples", None, "answers to each question, which vote; by default the likeliest one"
-)
+QUESTIONS = flags.DEFINE_string("questions", None, "folder of records to ask instead of a split's")
+RATIONALES = flags.DEFINE_enum("rationales", None, ["teacher"], "that a student is made to say")
+SAMPLES = flags.DEFINE_integer("samples", None, "answers to each question; unset: the likeliest")
 TEMPERATURE = flags.DEFINE_float("temperature", None, "of the samples; by default 0.7")
 SEED = flags.DEFINE_integer("seed", None, "of the samples; by default 0")
 

