@@ -156,8 +156,12 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
 
     One without a checkpoint has nothing to go on with, and is taken over.
     """
-    if not any(folder.name.isdigit() for folder in (workdir / "checkpoints").glob("*")):
-        return
+    if any(folder.name.isdigit() for folder in (workdir / "checkpoints").glob("*")):
+        check_same_config(config, workdir)
+
+
+def check_same_config(config: ConfigDict, workdir: Path) -> None:
+    """Refuses a config that would teach anything else than the one that a workdir keeps."""
     there, here = _binding_fields(from_workdir(workdir)), _binding_fields(config)
     for name in sorted(there | here):
         if there.get(name) != here.get(name):

@@ -1,7 +1,8 @@
 r"""Rationales as a second task: Distilling Step-by-Step (Hsieh et al. 2023).
 
     python scripts/study.py --config=configs/studies/step_by_step.py --workdir=runs/step-by-step
-    python scripts/study.py --config=configs/studies/step_by_step.py:small --workdir=runs/small
+    python scripts/study.py --config=configs/studies/step_by_step.py:small \
+        --workdir=runs/step-by-step-small
 
 Reported for the 220 M T5 v1.1 with PaLM's rationales, read at second hand: CommonsenseQA 62.2 %
 label only, 63.3 % multi-task, 61.4 % with the rationale before the label in one target; with 12.5 %
@@ -11,7 +12,7 @@ not printed; alpha = 0.5 is the code's. Learning rate, batch and steps here are 
 
 The full form trains T5 v1.1 base: import as in configs/commonsense_qa.py; one run is 10,000 steps
 of 64 targets, so 13 variants and five seeds are 65 runs to share out with --shard. The small form
-is the made comparison task of the quick start, from scratch on two CPU cores: about 45 minutes.
+is the made comparison task of the quick start, from scratch on two CPU cores. Neither was timed.
 """
 
 from configs.default import get_config as default_config

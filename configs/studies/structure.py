@@ -1,18 +1,20 @@
 r"""Content or structure: which damage to a rationale hurts, before the label and after it.
 
     python scripts/study.py --config=configs/studies/structure.py --workdir=runs/structure
-    python scripts/study.py --config=configs/studies/structure.py:small --workdir=runs/structure
+    python scripts/study.py --config=configs/studies/structure.py:small \
+        --workdir=runs/structure-small
 
 Li et al. 2025 ("LLMs Can Easily Learn to Reason from Demonstrations. Structure, not content, is
 what matters!") fine-tune Qwen2.5-32B on 17,000 long chains of thought that come before the answer.
 Damage to content costs little: wrong final answers 3.2 points, 70 % of digits randomised 4.3,
 reasoning keywords removed 3.3. Damage to structure costs 10 to 15: steps shuffled, deleted, or
 inserted from other chains. Wadhwa et al. 2024 found that after the label order does not matter.
-Here the same damage is done in both places, to a task whose steps are a real computation.
+Here steps and words are damaged in both places, in a task whose steps are a real computation.
 
 The full form fine-tunes Flan-T5-base on tracking shuffled objects with GPT-3.5's rationales: import
 them as in configs/shuffled_objects.py. The small form trains a small student from scratch on made
-questions of last-letter concatenation, with true rationales, on two CPU cores.
+questions of last-letter concatenation, with true rationales, on two CPU cores. Its settings are a
+first try: rationale first is not learned in them (45 % on validation, label only 87 %, one seed).
 """
 
 from configs.default import get_config as default_config

@@ -12,8 +12,8 @@ from cotjax.data.examples import Examples
 from cotjax.data.ragged import Ragged
 from cotjax.data.tokenizer import Tokenizer
 from cotjax.targets.characters import ASCII
+from cotjax.targets.keys import stable_hash
 from cotjax.targets.orders import Order
-from cotjax.targets.perturb import stable_hash
 from cotjax.targets.segmentation import step_starts
 from cotjax.targets.words import words_of_label, words_of_reasoning
 

@@ -21,7 +21,7 @@ from jax import Array
 from cotjax.config_checks import nearest
 from cotjax.decoding.limits import Limits, require
 from cotjax.errors import InputError
-from cotjax.targets.perturb import stable_hash
+from cotjax.targets.keys import stable_hash
 
 INFINITE = 0x7F800000  # the bits of float32's infinity
 BLOCK = 256  # tokens; about the square root of a vocabulary's size

@@ -16,6 +16,8 @@ from cotjax.targets.orders import make_order
 from cotjax.tasks.base import Question, Task
 from cotjax.training.prepare import words_of
 
+CHOSEN_BY_LABEL = ("key_words", "without_label")  # of data.words.name
+
 
 def given_rationales(
     task: Task,
@@ -28,8 +30,8 @@ def given_rationales(
     """Reads a rationale for each question: the first of those that the config selects.
 
     They come from where training has them: `data.records`, or the source. Selection, characters and
-    words are the config's, but for what it selects by the gold label: no test may depend on that.
-    Its perturbation is left out: the rationale is given as it was written.
+    words are the config's, but for what depends on the gold label (`selection.answers`, and words
+    that are chosen by it: such rationales are given whole). Its perturbation is left out.
 
     Args:
       task: Of the questions.
@@ -47,6 +49,9 @@ def given_rationales(
     there.data.label_source = "gold"  # the teacher's label is not given
     there.data.fraction = 1.0
     there.data.selection.answers = "any"
+    there.data.scores = None
+    if there.data.words.name in CHOSEN_BY_LABEL:
+        there.data.words.name = "all"
     there.data.perturbation.reference = ""
     if records:
         there.data.records = str(records)
@@ -55,7 +60,7 @@ def given_rationales(
     except InputError as error:
         raise InputError(f"no rationales to give on split {split!r}: {error}") from None
     order = make_order(config.data.order, config.data.connective)
-    table = keep_words(tokenize(examples, tokenizer, order), words_of(config))
+    table = keep_words(tokenize(examples, tokenizer, order), words_of(there))
     firsts = np.searchsorted(table.question, np.arange(table.num_questions))
     rationales = {
         name: table.rationales[first].tolist()

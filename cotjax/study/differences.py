@@ -10,7 +10,7 @@ from cotjax.errors import InputError
 from cotjax.json_files import read_json_lines
 from cotjax.study.grid import PlannedRun, Study
 from cotjax.study.one_run import predictions_file
-from cotjax.targets.perturb import stable_hash
+from cotjax.targets.keys import stable_hash
 from cotjax.tasks import configured_task
 from cotjax.tasks.base import Question
 from cotjax.training.prepare import prepare

@@ -120,7 +120,10 @@ class _Stages:
 def _check_workdir(workdir: Path, runs: Sequence[PlannedRun]) -> None:
     """Refuses a workdir that holds one of the runs with another config."""
     for run in runs:
-        configs.check_same_run(run.config, workdir / run.folder)
+        folder = workdir / run.folder
+        finished = state_of(folder).word == "finished"  # its checkpoints may be gone
+        check = configs.check_same_config if finished else configs.check_same_run
+        check(run.config, folder)
 
 
 def _load_splits(base: ConfigDict) -> Splits:

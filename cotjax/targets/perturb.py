@@ -1,4 +1,4 @@
-"""Perturbations of a rationale: pure functions of counter-based random keys.
+"""All perturbations of a rationale by name: pure functions of counter-based random keys.
 
 Another question's rationale is chosen, and edits that change a rationale's length are made, in
 numpy when a step is laid out, so every length is exact before packing; transforms that keep the
@@ -7,10 +7,7 @@ length run batched in the tf.data graph.
 
 from cotjax.targets.donors import Perturbation, Swap, SwapSameLabel
 from cotjax.targets.edits import Drop, Duplicate, FillRandom, FillRepeat, Insert, Shorten
-from cotjax.targets.keys import mix, stable_hash, streams, word_keys
 from cotjax.targets.transforms import Digits, Mask, Reverse, Shuffle
-
-__all__ = ["PERTURBATIONS", "Perturbation", "mix", "stable_hash", "streams", "word_keys"]
 
 PERTURBATIONS: dict[str, type[Perturbation]] = {
     kind.name: kind

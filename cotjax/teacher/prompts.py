@@ -18,7 +18,7 @@ import jinja2
 from cotjax.errors import InputError
 from cotjax.json_files import dump_json, to_json
 from cotjax.records import Record
-from cotjax.targets.perturb import stable_hash
+from cotjax.targets.keys import stable_hash
 from cotjax.tasks import Question, Task
 from cotjax.tasks.base import normalise
 from cotjax.tasks.multiple_choice import MultipleChoice

@@ -34,8 +34,9 @@ from cotjax.models.hf import (
     resolve_tokenizer,
 )
 from cotjax.models.t5_config import PRESETS, T5Config
+from cotjax.targets.donors import Perturbation
 from cotjax.targets.orders import ORDERS, Order, make_order
-from cotjax.targets.perturb import PERTURBATIONS, Perturbation
+from cotjax.targets.perturb import PERTURBATIONS
 from cotjax.targets.transforms import DigitTokens
 from cotjax.targets.words import WordChoice
 from cotjax.tasks.base import Question, Task, configured_task

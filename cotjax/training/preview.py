@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cotjax.data.pipeline import batches
-from cotjax.targets.perturb import stable_hash
+from cotjax.targets.keys import stable_hash
 from cotjax.targets.segments import Kind
 from cotjax.tasks.splits import split_lines
 from cotjax.training.prepare import Experiment, prepare, selection_lines

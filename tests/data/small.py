@@ -5,8 +5,10 @@ import numpy as np
 from cotjax.data.ragged import Ragged
 from cotjax.data.steps import StepConfig
 from cotjax.data.tokens import TokenTable
+from cotjax.targets.donors import Perturbation
+from cotjax.targets.keys import stable_hash
 from cotjax.targets.orders import make_order
-from cotjax.targets.perturb import PERTURBATIONS, Perturbation, stable_hash
+from cotjax.targets.perturb import PERTURBATIONS
 
 EOS = 1
 CONNECTIVE = (9,)

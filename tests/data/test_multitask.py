@@ -13,8 +13,8 @@ from cotjax.data.steps import Steps
 from cotjax.data.tokenizer import train_tokenizer
 from cotjax.data.tokens import TokenTable, tokenize
 from cotjax.models.t5 import T5
+from cotjax.targets.keys import stable_hash
 from cotjax.targets.orders import make_order
-from cotjax.targets.perturb import stable_hash
 from tests.data.small import EOS, EXPLAIN, PREDICT, random_table, small_table, step_config
 from tests.data.test_equivalence import MODEL, assert_alike, random_params, train_on
 

@@ -10,8 +10,8 @@ from cotjax.data.ragged import Ragged
 from cotjax.data.steps import Steps
 from cotjax.data.tokens import TokenTable
 from cotjax.data.weights import loss_coefficients
+from cotjax.targets.keys import stable_hash
 from cotjax.targets.orders import ORDERS, make_order
-from cotjax.targets.perturb import stable_hash
 from cotjax.targets.segments import NUM_KINDS
 from tests.data.small import EOS, step_config
 

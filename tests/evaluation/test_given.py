@@ -12,8 +12,8 @@ from cotjax.evaluation.asking import Given, ask
 from cotjax.evaluation.given import given_rationales
 from cotjax.evaluation.metrics import summarise
 from cotjax.records import Manifest, Rationale, write_records
+from cotjax.targets.keys import stable_hash
 from cotjax.targets.orders import make_order
-from cotjax.targets.perturb import stable_hash
 from cotjax.targets.segments import Kind
 from cotjax.tasks.base import Question
 from cotjax.training.prepare import prepare
@@ -64,6 +64,7 @@ def asked(folder) -> list[Question]:
         ({"data__words__name": "first_k", "data__words__k": 2}, [None, "ent1 is", "ent1 is"] * 2),
         ({"data__selection__tags": "level=2"}, [None, None, "ent2 is size3 while ent1"] * 2),
         # No test depends on the gold label, and what is random in training is left out.
+        ({"data__words__name": "without_label"}, [None, "ent1 is first", "ent1 is first"] * 2),
         ({"data__selection__answers": "right"}, [None, "ent1 is first", "ent1 is first"] * 2),
         ({"data__perturbation__name": "shuffle"}, [None, "ent1 is first", "ent1 is first"] * 2),
     ],

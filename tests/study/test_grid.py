@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from configs.default import get_config as default_config
+from cotjax import config as configs
 from cotjax.errors import InputError
 from cotjax.study.grid import Study, Tuning, Variant, config_of, is_small, load, plan, plan_tuning
 from tests.conftest import REPOSITORY
@@ -157,6 +158,17 @@ def test_the_forms_of_a_study_file():
 def test_the_quick_start_is_a_study():
     quickstart = load(REPOSITORY / "configs/studies/quickstart.py")
     assert len(plan(quickstart)) == 10
+
+
+@pytest.mark.parametrize("form", ["full", "small"])
+@pytest.mark.parametrize(
+    "name", ["mysteries", "step_by_step", "granularity", "samples", "structure"]
+)
+def test_a_papers_study_can_be_planned(name, form):
+    study = load(f"{REPOSITORY}/configs/studies/{name}.py:{form}")
+    runs = plan(study)
+    assert len(study.seeds) == 5
+    assert len({configs.config_hash(run.config) for run in runs}) == len(runs)  # none twice
 
 
 def test_a_training_config_is_not_a_study():

@@ -276,10 +276,17 @@ def test_a_tuned_study_compares_at_own_and_at_shared_settings(tmp_path, monkeypa
     assert len(shared["comparisons"]) == len(results["comparisons"]) == 1
 
 
-def test_another_config_is_refused_before_anything_runs(finished, folder, trained):
+@pytest.mark.parametrize("with_checkpoints", [True, False])
+def test_another_config_is_refused_before_anything_runs(
+    finished, folder, trained, tmp_path, with_checkpoints
+):
+    shutil.copytree(folder / "out", tmp_path / "out")
+    if not with_checkpoints:  # as somebody does who is short of space
+        for checkpoints in (tmp_path / "out" / "runs").glob("*/checkpoints"):
+            shutil.rmtree(checkpoints)
     study = tiny_study(folder / "cache", steps=STEPS + 1)
     with pytest.raises(InputError, match=r"schedule\.total_steps=3, not 4"):
-        run_study(study, folder / "out", Console(quiet=True))
+        run_study(study, tmp_path / "out", Console(quiet=True))
     assert trained == []
 
 
