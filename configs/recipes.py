@@ -1,4 +1,4 @@
-"""Published training recipes that the configs of single tasks share."""
+"""Training recipes that several configs share: published ones, and the made task's."""
 
 from configs.default import get_config as default_config
 
@@ -32,6 +32,16 @@ def granularity(questions):
     config.schedule.name = "cosine"
     config.schedule.total_steps = 3 * questions // 64
     config.checkpoint.every = config.evaluation.every = questions // 64
+    return config
+
+
+def comparison():
+    """The made comparison task, as studies on two CPU cores train it: asked little on the way."""
+    config = default_config()
+    config.evaluation.every = 600
+    config.evaluation.max_tokens = 24  # the longest target has 15 tokens
+    config.evaluation.batch_size = 128
+    config.checkpoint.every = config.schedule.total_steps
     return config
 
 

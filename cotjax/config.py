@@ -138,7 +138,9 @@ def from_workdir(workdir: str | os.PathLike) -> ConfigDict:
     if not file.is_file():
         raise InputError(f"{file} is missing: is --workdir the folder of a training run?")
     content = read_json(file)
-    flat = STUDENT.fields | (flatten(content) if isinstance(content, dict) else {})
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{file}: is not the config of a run")
+    flat = STUDENT.fields | flatten(content)
     check_fields(flat, STUDENT.fields, STUDENT.file, f"{file}: ")
     config = ConfigDict(unflatten(flat))
     config.evaluation.splits = tuple(config.evaluation.splits)

@@ -21,6 +21,7 @@ from jax.sharding import PartitionSpec as P
 
 from cotjax.errors import InputError
 
+WEEK = 7 * 24 * 3600 * 1000  # milliseconds; one host may be done long before another
 MESH_AXES = ("data", "fsdp", "tensor")
 BATCH_AXES = ("data", "fsdp")
 
@@ -59,6 +60,18 @@ def initialize_distributed() -> None:
         jax.distributed.initialize(local_device_ids=_slurm_devices(environment))
     elif _on_tpu_machine():
         jax.distributed.initialize()
+
+
+def wait_for_all(moment: str) -> None:
+    """Waits until all processes have come to a moment.
+
+    By the service that they have joined: JAX's own barrier is a computation, which would fail when
+    one host is half a minute behind.
+    """
+    if jax.process_count() > 1:
+        from orbax.checkpoint import multihost
+
+        multihost.get_barrier_sync_fn()(key=f"cotjax {moment}", timeout_ms=WEEK)
 
 
 def _slurm_devices(environment: Mapping[str, str]) -> list[int] | None:

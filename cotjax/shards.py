@@ -6,7 +6,7 @@ Each file has a `.sha256` beside it, as `sha256sum` writes it, that is renamed i
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,15 @@ def write_manifest_file(folder: Path, manifest: Any) -> None:
     """Writes a dataclass as `manifest.json`; the old one stands until the new one is whole."""
     text = json.dumps(to_json(manifest), ensure_ascii=False, indent=2) + "\n"
     write_file(folder / MANIFEST, text.encode("utf-8"))
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """What tells a job from the one that began its folder; empty where nothing does."""
+    return ", ".join(
+        f"{name}={json.dumps(here.get(name))} (there {json.dumps(there.get(name))})"
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name) != here.get(name)
+    )
 
 
 def write_lines(folder: Path, name: str, values: Iterable[Any]) -> Shard:

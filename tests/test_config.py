@@ -197,3 +197,7 @@ def test_a_damaged_workdir_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(InputError, match=r"config\.json:1: "):
         configs.from_workdir(tmp_path)
+    for content in ("[]", "{}"):
+        (tmp_path / "config.json").write_text(content)
+        with pytest.raises(InputError, match=r"config\.json: is not the config of a run"):
+            configs.from_workdir(tmp_path)

@@ -18,7 +18,7 @@ CPU cores: the facts that a label needs stand in its rationale alone. Neither fo
 """
 
 from configs.commonsense_qa import get_config as commonsense_qa
-from configs.default import get_config as default_config
+from configs.recipes import comparison
 from cotjax.study.axes import along
 from cotjax.study.grid import Study, Variant, is_small
 
@@ -93,12 +93,8 @@ def _full_base():
 
 def _small_base():
     """The quick start's settings, which were chosen on validation for five of these variants."""
-    base = default_config()
+    base = comparison()
     base.loss.normalise = "kinds"  # or the label is one token in ten of the loss
-    base.evaluation.every = 600
-    base.evaluation.max_tokens = 24  # the longest target has 15 tokens
-    base.evaluation.batch_size = 128
-    base.checkpoint.every = base.schedule.total_steps
     return base
 
 

@@ -7,19 +7,15 @@ into the workdir, in seven to nine minutes on two busy CPU cores. The settings w
 validation split, with other seeds than these.
 """
 
-from configs.default import get_config as default_config
+from configs.recipes import comparison
 from cotjax.study.grid import Study, Variant
 
 LABEL_FIRST = {"data.order": "label_first"}
 
 
 def get_config():
-    base = default_config()
+    base = comparison()
     base.loss.normalise = "kinds"  # or the label is one token in ten of the loss
-    base.evaluation.every = 600
-    base.evaluation.max_tokens = 24  # the longest target has 15 tokens
-    base.evaluation.batch_size = 128
-    base.checkpoint.every = base.schedule.total_steps
     return Study(
         title="What must stand in a rationale, and where?",
         base=base,

@@ -15,8 +15,7 @@ of 64 targets, so 13 variants and five seeds are 65 runs to share out with --sha
 is the made comparison task of the quick start, from scratch on two CPU cores. Neither was timed.
 """
 
-from configs.default import get_config as default_config
-from configs.recipes import distilling_step_by_step
+from configs.recipes import comparison, distilling_step_by_step
 from cotjax.study.axes import along, cross
 from cotjax.study.grid import Study, Variant, is_small
 
@@ -70,12 +69,8 @@ def _full_base():
 
 
 def _small_base():
-    base = default_config()
+    base = comparison()
     base.data.order = "multitask"
-    base.evaluation.every = 600
-    base.evaluation.max_tokens = 24  # the longest target has 15 tokens
-    base.evaluation.batch_size = 128
-    base.checkpoint.every = base.schedule.total_steps
     return base
 
 

@@ -1,14 +1,12 @@
 """The scoring job: records in, scores of their words out, however often it is interrupted."""
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-from jax.experimental import multihost_utils
 from rich.progress import Progress
 
 from cotjax.attribution import explained, lexical
@@ -25,8 +23,9 @@ from cotjax.attribution.scores import (
 from cotjax.errors import InputError
 from cotjax.evaluation.batching import advancing
 from cotjax.journal import Journal
+from cotjax.mesh import wait_for_all
 from cotjax.records import fingerprint, read_records
-from cotjax.shards import MANIFEST, write_manifest_file
+from cotjax.shards import MANIFEST, differences, write_manifest_file
 
 LEFT_OUT = "left out: "  # in the manifest's counts, before the reason
 INCOMPLETE = 0.01  # of integrated gradients: what their sum may miss of what it should be
@@ -135,7 +134,7 @@ def _begin(folder: Path, about: ScoreManifest) -> bool:
         _check_same(folder, before, about)
     elif names - {f"{MANIFEST}.tmp"}:  # which a kill at the very beginning leaves
         raise InputError(f"--output={folder}: holds something else; choose another")
-    _wait_for_all("looked")  # before process 0 writes what the others look at
+    wait_for_all("scoring: looked")  # before process 0 writes what the others look at
     if before is None and jax.process_index() == 0:
         write_manifest_file(folder, about)
     return before is not None and before.complete
@@ -143,16 +142,9 @@ def _begin(folder: Path, about: ScoreManifest) -> bool:
 
 def _check_same(folder: Path, before: ScoreManifest, now: ScoreManifest) -> None:
     """Refuses to go on with scores of other records, or made otherwise."""
-    there, here = _identity(before), _identity(now)
-    different = [
-        f"{name}={json.dumps(here.get(name))} (there {json.dumps(there.get(name))})"
-        for name in sorted(there.keys() | here.keys())
-        if there.get(name) != here.get(name)
-    ]
-    if different:
+    if different := differences(_identity(before), _identity(now)):
         raise InputError(
-            f"--output={folder}: was begun with other settings: {', '.join(different)};"
-            " choose another folder"
+            f"--output={folder}: was begun with other settings: {different}; choose another folder"
         )
 
 
@@ -167,7 +159,7 @@ def _score(
     """The lines of all items, in their order; what is in the journal is not scored again."""
     journal = Journal(request.output, 0, WordScores)
     done = set(journal.entries)
-    _wait_for_all("read")  # before process 0 writes on
+    wait_for_all("scoring: read")  # before process 0 writes on
     if done and progress:
         progress.console.print(f"going on: {len(done):,} of {len(items):,} rationales are there")
     try:
@@ -197,9 +189,4 @@ def _finish(folder: Path, manifest: ScoreManifest, lines: Sequence[WordScores]) 
     if jax.process_index() == 0:
         write_scores(folder, manifest, lines)
         Journal(folder, 0, WordScores).remove()
-    _wait_for_all("finished")
-
-
-def _wait_for_all(moment: str) -> None:
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(f"score tokens: {moment}")
+    wait_for_all("scoring: finished")

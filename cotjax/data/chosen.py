@@ -9,8 +9,9 @@ from cotjax.errors import InputError
 from cotjax.records import Rationale, Record
 from cotjax.targets.mixture import Source, draw_weights, source_of
 from cotjax.targets.selection import Selection
-from cotjax.tasks.base import Question, Task, normalise
+from cotjax.tasks.base import Question, Task
 from cotjax.tasks.sources import to_question
+from cotjax.tasks.votes import same_answer
 
 JUDGED = {True: "a right", False: "a wrong", None: "no parsed"}
 
@@ -153,14 +154,10 @@ def _usable(
     task: Task, one: Chosen, label_source: str, selection: Selection, dropped: Counter
 ) -> tuple[Rationale, ...]:
     """A question's rationales that qualify and, where their answer is the label, have one."""
-
-    def same(answer: str, other: str) -> bool:
-        if one.question.choices:
-            return normalise(answer) == normalise(other)
-        return task.is_right(answer, dataclasses.replace(one.question, label=other))
-
     rationales = one.record.rationales
-    positions, others = selection.qualifying(rationales, one.record.tags, same)
+    positions, others = selection.qualifying(
+        rationales, one.record.tags, same_answer(task, one.question)
+    )
     dropped.update(others)
     qualifying = tuple(rationales[position] for position in positions)
     if label_source == "gold":

@@ -5,10 +5,9 @@ Wang et al., 2023, "Self-Consistency Improves Chain of Thought Reasoning in Lang
 its students so, with 30 samples at a temperature of 0.7.
 """
 
-import collections
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from rich.progress import Progress
@@ -28,7 +27,8 @@ from cotjax.evaluation.predict import (
 )
 from cotjax.evaluation.student import Student
 from cotjax.targets.orders import Order
-from cotjax.tasks.base import Question, Task, normalise
+from cotjax.tasks.base import Question, Task
+from cotjax.tasks.votes import same_answer, take_vote
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,22 +79,6 @@ def make_sampling(
     return None
 
 
-@dataclasses.dataclass(frozen=True)
-class Vote:
-    """The vote of a question's samples.
-
-    Attributes:
-      winner: The answer of the most samples, of equally many the one whose first sample came first;
-        None where no sample could be parsed.
-      counts: How many samples gave each answer, in the order of their first samples.
-      winners: The winner among the first 1, 2, .. of the samples.
-    """
-
-    winner: str | None
-    counts: dict[str, int]
-    winners: tuple[str | None, ...]
-
-
 def predict_by_vote(
     student: Student,
     task: Task,
@@ -132,32 +116,6 @@ def predict_by_vote(
         _elect(student, task, order, *said, given is not None)
         for said in zip(questions, asked, written, strict=True)
     ]
-
-
-def take_vote(answers: Sequence[str | None], same: Callable[[str, str], bool]) -> Vote:
-    """Counts answers, of which None has no vote; `same` says which of two mean the same."""
-    counts: collections.Counter[str] = collections.Counter()
-    winners = []
-    for answer in answers:
-        if answer is not None:
-            counts[next((known for known in counts if same(answer, known)), answer)] += 1
-        # The first of the greatest: a Counter keeps the order in which answers came.
-        winners.append(max(counts, key=counts.__getitem__, default=None))
-    return Vote(winners[-1] if winners else None, dict(counts), tuple(winners))
-
-
-def same_answer(task: Task, question: Question) -> Callable[[str, str], bool]:
-    """Whether one of two answers would be right if the other was the gold label."""
-
-    def same(one: str, other: str) -> bool:
-        if normalise(one) == normalise(other):
-            return True
-        try:
-            return task.is_right(one, dataclasses.replace(question, label=other))
-        except InputError:  # no answer that could be a label
-            return False
-
-    return same
 
 
 def _elect(

@@ -12,6 +12,7 @@ from cotjax.targets.filters import FILTERS, Pool
 from cotjax.targets.keys import stable_hash, streams
 from cotjax.targets.mixture import Source, source_of
 from cotjax.targets.tags import Tags, has_tags
+from cotjax.tasks.votes import take_vote
 
 ANSWERS = {  # of data.selection.answers: what those are called that are dropped
     "right": "rationales with a wrong or unparsed answer",
@@ -108,14 +109,6 @@ class Selection:
         )
 
 
-def majority(answers: Sequence[str | None], same: Callable[[str, str], bool]) -> str | None:
-    """The commonest answer, of equally common ones the one that came first; None without any."""
-    votes: Counter[str] = Counter()
-    for answer in filter(lambda answer: answer is not None, answers):
-        votes[next((known for known in votes if same(answer, known)), answer)] += 1
-    return max(votes, key=votes.__getitem__, default=None)
-
-
 def _with_answers(
     answers: str,
     rationales: Sequence[_Rationale],
@@ -130,5 +123,5 @@ def _with_answers(
     parsed = [p for p in positions if rationales[p].answer is not None]
     if answers == "wrong":
         return [p for p in parsed if rationales[p].correct is False]
-    commonest = majority([rationales[p].answer for p in parsed], same)
+    commonest = take_vote([rationales[p].answer for p in parsed], same).winner
     return [p for p in parsed if same(rationales[p].answer, commonest)]

@@ -5,7 +5,6 @@ shards are the same whenever and however often a job was stopped.
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import jax
 
 from cotjax.errors import InputError
 from cotjax.json_files import to_json
+from cotjax.mesh import wait_for_all
 from cotjax.records import (
     DROPPED,
     MANIFEST,
@@ -27,6 +27,7 @@ from cotjax.records import (
     write_manifest,
     write_shard,
 )
+from cotjax.shards import differences
 from cotjax.teacher import journal
 from cotjax.teacher.answers import EMPTY
 from cotjax.teacher.journal import Entry, Journal
@@ -34,7 +35,6 @@ from cotjax.teacher.questions import Judged
 
 IDENTITY = ("task", "split", "teacher", "revision", "prompt", "prompt_sha256", "seed")
 NOT_ASKED = "not asked: "  # in the manifest's counts, before the reason
-WEEK = 7 * 24 * 3600 * 1000  # milliseconds; one host may be done long before another
 
 
 def begin(folder: Path, manifest: Manifest) -> bool:
@@ -48,14 +48,14 @@ def begin(folder: Path, manifest: Manifest) -> bool:
     before = _look(folder)
     if before is not None and (before.complete or _holds_samples(folder)):
         _check_same_job(folder, before, manifest)
-    _barrier("looked")  # before process 0 writes what the others look at
+    wait_for_all("sampling: looked")  # before process 0 writes what the others look at
     if before is not None and before.complete:
         for path in folder.glob(journal.PATTERN):  # of one that was killed when all was done
             path.unlink(missing_ok=True)
         return True
     if jax.process_index() == 0:
         write_manifest(folder, manifest)
-    _barrier("begun")
+    wait_for_all("sampling: begun")
     return False
 
 
@@ -131,7 +131,7 @@ class Output:
 
     def finish(self) -> None:
         """Completes the manifest once all processes are done."""
-        _barrier("sampled")
+        wait_for_all("sampling: sampled")
         if self._process == 0:
             records = read_records(self._folder, allow_incomplete=True)[1]
             manifest = dataclasses.replace(
@@ -141,7 +141,7 @@ class Output:
                 counts=self._count(records) | self._counts,
             )
             write_manifest(self._folder, manifest)
-        _barrier("complete")
+        wait_for_all("sampling: complete")
         self._journal.remove()
 
     def _write_if_full(self, number: int) -> None:
@@ -223,15 +223,9 @@ def _check_same_job(folder: Path, before: Manifest, now: Manifest) -> None:
     """Refuses to go on with a folder that another configuration has begun."""
     if before.sampling is None:
         raise InputError(f"--output={folder}: holds records that were not sampled; choose another")
-    there, here = _identity(before), _identity(now)
-    different = [
-        f"{key}={json.dumps(here.get(key))} (there {json.dumps(there.get(key))})"
-        for key in sorted(there.keys() | here.keys())
-        if there.get(key) != here.get(key)
-    ]
-    if different:
+    if different := differences(_identity(before), _identity(now)):
         raise InputError(
-            f"--output={folder}: was begun with another configuration: {', '.join(different)};"
+            f"--output={folder}: was begun with another configuration: {different};"
             " choose another folder"
         )
 
@@ -240,15 +234,3 @@ def _identity(manifest: Manifest) -> dict[str, Any]:
     """What a job is told from another by; its sampling options one by one."""
     fields = to_json(manifest)
     return {name: fields.get(name) for name in IDENTITY} | fields.get("sampling", {})
-
-
-def _barrier(name: str) -> None:
-    """Waits for all processes.
-
-    By the service that they have joined: JAX's own barrier is a computation, which would fail when
-    one host is half a minute behind.
-    """
-    if jax.process_count() > 1:
-        from orbax.checkpoint import multihost
-
-        multihost.get_barrier_sync_fn()(key=f"cotjax sampling: {name}", timeout_ms=WEEK)

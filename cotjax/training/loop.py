@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from ml_collections.config_dict import ConfigDict
 from rich.progress import Progress
@@ -28,7 +27,14 @@ from cotjax.evaluation.asking import Given
 from cotjax.evaluation.given import given_rationales
 from cotjax.evaluation.run import evaluate
 from cotjax.evaluation.student import Student
-from cotjax.mesh import BATCH_AXES, initialize_distributed, local_rows, make_mesh, to_global
+from cotjax.mesh import (
+    BATCH_AXES,
+    initialize_distributed,
+    local_rows,
+    make_mesh,
+    to_global,
+    wait_for_all,
+)
 from cotjax.models.hf import load_params
 from cotjax.tasks.splits import split_lines
 from cotjax.training.prepare import (
@@ -82,7 +88,7 @@ def train(
     row_multiple = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     experiment = prepare(config, row_multiple * config.optimizer.accumulation)
     _check_same_data(experiment, workdir)
-    multihost_utils.sync_global_devices("every host has checked the workdir")
+    wait_for_all("training: every host has checked the workdir")
     workdir.mkdir(parents=True, exist_ok=True)
     if jax.process_index() == 0:
         configs.dump(config, workdir / "config.json")

@@ -17,12 +17,11 @@ from cotjax.evaluation.voting import (
     Sampling,
     make_sampling,
     predict_by_vote,
-    same_answer,
-    take_vote,
 )
 from cotjax.targets.orders import make_order
 from cotjax.tasks import get_task
 from cotjax.tasks.base import Question
+from cotjax.tasks.votes import same_answer, take_vote
 from tests.evaluation import tiny
 
 ANSWERS = st.lists(st.sampled_from(["a", "b", "c", None]), max_size=12)

@@ -9,7 +9,8 @@ from cotjax.records import Rationale
 from cotjax.target_rules import FILTERS as KEEP_K
 from cotjax.targets.filters import FILTERS
 from cotjax.targets.mixture import parse_mixture
-from cotjax.targets.selection import ANSWERS, Selection, majority
+from cotjax.targets.selection import ANSWERS, Selection
+from cotjax.tasks.votes import take_vote
 
 ANSWERED = {"+": ("bank", True), "-": ("park", False), "=": ("shop", False), "?": (None, False)}
 
@@ -55,7 +56,8 @@ def test_rationales_qualify_by_their_answers(kept, answers, positions):
     ],
 )
 def test_answers_that_mean_the_same_vote_for_the_same(answers, commonest):
-    assert majority(answers, lambda one, other: float(one) == float(other)) == commonest
+    vote = take_vote(answers, lambda one, other: float(one) == float(other))
+    assert vote.winner == commonest
 
 
 def test_equal_values_are_one_majority():
