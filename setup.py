@@ -35,6 +35,7 @@ CORE = [
 EXTRAS = {
     "tpu": ["jax[tpu]>=0.9,<0.13"],
     "cuda": ["jax[cuda13]>=0.9,<0.13"],
+    "fuzz": ["atheris>=3,<4"],  # python -m tests.fuzz.run; wheels for Linux
     "bench": ["torch==2.13.0"],  # what scripts/benchmark.py compares with runs on it
     # torch runs the reference implementation that the tests compare with, and nothing else.
     "test": [

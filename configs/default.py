@@ -138,6 +138,15 @@ def get_config():
     checkpoint.every = 1200  # steps; the last step is always saved
     checkpoint.keep_latest = 1  # beside the best one
 
+    # Numbers that go wrong. A step whose loss or gradients are not finite is skipped: it leaves the
+    # student as it was, and stands with its targets in faults.jsonl.
+    config.guard = guard = config_dict.ConfigDict()
+    guard.skipped_in_a_row = 10  # steps that end it:
+    # stop (exit code 3), go_back (to the last checkpoint, from there without the targets at fault).
+    guard.then = "stop"
+    # A loss so many robust z-scores above those of 100 steps before is told too; 0: never.
+    guard.spike_score = 10.0
+
     config.evaluation = evaluation = config_dict.ConfigDict()
     evaluation.every = 1200  # steps; step 0 and the last step are always evaluated
     evaluation.splits = ("validation",)  # train, validation, test

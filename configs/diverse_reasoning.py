@@ -10,12 +10,15 @@ three of GPT-3.5's of tracking shuffled objects:
     # and the same with _test.json and --split=test
     python scripts/train.py --config=configs/diverse_reasoning.py --workdir=runs/diverse
 
-Against it stands one rationale a question: --config.data.selection.name=first, with a third of the
-steps (--config.schedule.total_steps=1280) for the paper's 20 epochs. Ho et al. report for T5-base
-42.7 % with one and 65.3 % with many, on rationales of a weaker teacher. What counts here beside
-number is the choice: --config.data.selection.name=random (diverse, likely, open_ended)
---config.data.selection.k=2, or =one_per_epoch, another one each epoch at the cost of one. For
-more rationales ask a teacher of your own: scripts/sample_teacher.py --config.samples=8.
+Ho et al. train for 20 epochs, so more rationales mean more steps. The 3,840 steps here are 20
+epochs of all 512 questions; with a tenth of them held out to choose the best by, they are 22.
+Against it stands one rationale a question for as many epochs, --config.data.selection.name=first
+with --config.schedule.total_steps=1280; in all 3,840 steps it would see each three times as often.
+Ho et al. report for T5-base 42.7 % with one and 65.3 % with many, on rationales of a weaker
+teacher. What counts here beside number is the choice: --config.data.selection.name=random (diverse,
+likely, open_ended) --config.data.selection.k=2, or =one_per_epoch, another one each epoch: in 1,280
+steps as many epochs at the cost of one rationale. For more rationales ask a teacher of your own:
+scripts/sample_teacher.py --config.samples=8.
 """
 
 from configs.recipes import fine_tune_cot

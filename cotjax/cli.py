@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
-from cotjax.errors import InputError
+from cotjax.errors import InputError, NotFiniteError
 
 USER_ERROR = 2
+NOT_FINITE = 3  # a run whose numbers went wrong
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 HELP = {f"{dashes}{word}" for dashes in ("-", "--") for word in ("help", "helpshort", "helpfull")}
 
 
-def fail(message: str) -> None:
-    """Prints one line and exits with code 2."""
+def fail(message: str, code: int = USER_ERROR) -> None:
+    """Prints one line and exits, by default with code 2."""
     print(f"error: {' '.join(str(message).split())}", file=sys.stderr)
-    sys.exit(USER_ERROR)
+    sys.exit(code)
 
 
 def run(
@@ -62,6 +63,8 @@ def _guarded(main: Callable[..., None], takes_config: str | None, overrides: lis
                 main(config.load(flags.FLAGS.config, overrides, config.SCHEMAS[takes_config]))
     except InputError as error:
         fail(str(error))
+    except NotFiniteError as error:
+        fail(str(error), NOT_FINITE)
     except OSError as error:  # a folder that can't be written, a full disk
         fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
@@ -92,16 +95,30 @@ def _quieten_libraries() -> None:
 
 def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:
     """Parses `argv`, reporting a bad flag as every other mistake of the user's."""
+    for word in argv:
+        if not _is_text(word):
+            fail(f"{word!r}: not UTF-8; names of files must be, too")
     try:
         left = flags.FLAGS(argv)
-    except flags.Error as error:
+    except (flags.Error, UnicodeError) as error:  # UnicodeError: in --flagfile
         fail(str(error))
+    except RecursionError:  # absl looks for the nearest flag, a letter at a time
+        fail(f"a flag is too long to be one; see {argv[0]} --help")
     missing = [name for name in required if flags.FLAGS[name].value is None]
     if missing:
         fail(f"--{missing[0]} is required; see {argv[0]} --help")
     if len(left) > 1:
         fail(f"unexpected argument {left[1]!r}: flags are written --name=value")
     return left
+
+
+def _is_text(word: str) -> bool:
+    """Whether a word of the command line was UTF-8: what was not, Python keeps as surrogates."""
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _print_help() -> None:

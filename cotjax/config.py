@@ -25,7 +25,7 @@ from cotjax.json_files import dump_json, read_json, replace_file
 
 # A workdir may be taken up again with other values of these: they change where and how often
 # something is done, not what is learned.
-FREE_SECTIONS = ("mesh", "checkpoint", "evaluation", "profile")
+FREE_SECTIONS = ("mesh", "checkpoint", "evaluation", "profile", "guard")
 FREE_FIELDS = ("model.dtype", "model.remat", "model.scan_layers", "data.cache")
 # But for what the metric of the best is measured by: it must mean the same all along.
 BOUND_FIELDS = ("evaluation.best_metric", "evaluation.max_questions", "evaluation.max_tokens")
@@ -67,6 +67,8 @@ def load(
       InputError: for a missing file, an unknown field, a wrong type or a refused value.
     """
     config = read(path)
+    if not isinstance(config, ConfigDict):
+        raise InputError(f"{path}: get_config() returns {type(config).__name__}, not a ConfigDict")
     check_fields(flatten(config), schema.fields, schema.file, f"{path}: ")
     for word in overrides:
         config = _override(path, config, word, schema)
@@ -84,8 +86,8 @@ def set_field(config: ConfigDict, name: str, value: Any) -> None:
         raise InputError(f"config.{name}={value!r}: expects {_kind(config, name)}") from None
 
 
-def read(path: str | os.PathLike) -> ConfigDict:
-    """Runs a config file's `get_config` and returns what it gives, unvalidated.
+def read(path: str | os.PathLike) -> Any:
+    """Runs a config's or a study's `get_config` and returns what it gives, unvalidated.
 
     Raises:
       InputError: for a missing file, or one that fails, naming the line.
@@ -95,9 +97,12 @@ def read(path: str | os.PathLike) -> ConfigDict:
         raise InputError(f"--config={path}: no such file")
     _make_importable(file.resolve())
     try:
-        return _parse_flags(path, [])
-    except Exception as error:  # whatever a file of the user's may raise
+        given = _parse_flags(path, [])
+        if isinstance(given, ConfigDict):
+            flatten(given)  # fails where names of fields aren't text, or it holds itself
+    except (Exception, SystemExit) as error:  # whatever a file of the user's may raise
         raise InputError(_mistake_in(file, error)) from None
+    return given
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -229,6 +234,8 @@ def _kind(config: ConfigDict, name: str) -> str:
 
 def _parse_flags(path: str | os.PathLike, overrides: list[str]) -> ConfigDict:
     """Lets ml_collections read the file and one set of overrides."""
+    # It loads all files under this name, so one would begin with the functions of the one before.
+    sys.modules.pop("config_config", None)
     argv = ["cotjax", f"--config={path}", *overrides]
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from cotjax.config_checks import nearest, require
+from cotjax.config_checks import nearest, pairs, require
 from cotjax.errors import InputError
 from cotjax.models.t5_config import PRESETS
 from cotjax.perturbation_rules import check_perturbation
@@ -80,6 +80,7 @@ CHOICES = {
     "optimizer.name": ("adamw", "adafactor"),
     "schedule.name": ("constant", "linear", "cosine", "rsqrt"),
     "loss.normalise": ("tokens", "kinds"),
+    "guard.then": ("stop", "go_back"),
     "evaluation.best_metric": ("validation/accuracy", "validation/choice_accuracy"),
 }
 AT_LEAST_ONE = (  # or unset, where that is allowed
@@ -102,6 +103,7 @@ AT_LEAST_ONE = (  # or unset, where that is allowed
     "schedule.total_steps",
     "checkpoint.every",
     "checkpoint.keep_latest",
+    "guard.skipped_in_a_row",
     "evaluation.every",
     "evaluation.batch_size",
     "evaluation.max_questions",
@@ -120,6 +122,7 @@ NOT_NEGATIVE = (  # or unset, where that is allowed
     "loss.label_weight",
     "loss.rationale_weight",
     "loss.z_loss",
+    "guard.spike_score",
     "profile.first_step",
 )
 FRACTIONS = ("data.perturbation.fraction", "loss.alpha", "schedule.final_fraction")  # 1 is allowed
@@ -143,6 +146,8 @@ SIZES = (
     "tied",
 )
 MAX_SEED = 2**32 - 1
+MAX_BATCH = 2**20  # its rows are laid out in memory
+MOST = 2**32 - 1  # of any whole number; none of the sizes of released models and data comes near
 
 
 def check_values(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
@@ -154,6 +159,8 @@ def check_values(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     for name, value in flat.items():
         if isinstance(value, float):
             require(math.isfinite(value), name, value, "must be a finite number")
+        elif isinstance(value, int):
+            require(abs(value) <= MOST, name, value, f"must be at most {MOST}")
     for name in AT_LEAST_ONE:
         require(flat[name] is None or flat[name] >= 1, name, flat[name], "must be 1 or more")
     for name in NOT_NEGATIVE:
@@ -163,6 +170,8 @@ def check_values(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     for name in BELOW_ONE:
         require(0 <= flat[name] < 1, name, flat[name], "must be 0 or more and below 1")
     require(flat["seed"] <= MAX_SEED, "seed", flat["seed"], f"must be at most {MAX_SEED}")
+    batch_size = flat["data.batch_size"]
+    require(batch_size <= MAX_BATCH, "data.batch_size", batch_size, f"must be at most {MAX_BATCH}")
     _check_task(flat)
     check_targets(flat)
     check_perturbation(flat, schema)
@@ -174,6 +183,7 @@ def check_values(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
 
 def _check_task(flat: Mapping[str, Any]) -> None:
     """A task has its own label formats; what trains, chooses the best and tests must differ."""
+    pairs(flat["task.options"], "task.options")
     name, label_format = flat["task.name"], flat["task.label_format"]
     if label_format not in LABEL_FORMATS[name]:
         known = " or ".join(LABEL_FORMATS[name])

@@ -10,13 +10,14 @@ import sys
 import textwrap
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cotjax.errors import InputError
 
 T = TypeVar("T")
+MOST_DEPTH = 100  # lists and objects inside each other; whoever walks them must not be deeper
 
 
 def read_json(path: Path) -> Any:
@@ -25,17 +26,49 @@ def read_json(path: Path) -> Any:
     return _parse(text, path, first_line=1)
 
 
-def read_json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+def read_json_lines(
+    path: Path, on_bad: Callable[[str, InputError], None] | None = None
+) -> Iterator[tuple[str, Any]]:
     """Yields (`path:line`, JSON value) for every line of `path` that isn't blank.
+
+    Args:
+      path: Of the file.
+      on_bad: Takes `path:line` and what is wrong with a line, which is then left out.
 
     Raises:
       InputError: naming the file and the line that is not UTF-8 or not JSON.
     """
     # Only the newline ends a line: str.splitlines would also cut at U+2028 inside a string.
     for number, raw in enumerate(_read(path).split(b"\n"), start=1):
-        line = _decode(raw, str(path), first_line=number)
-        if line.strip():
-            yield f"{path}:{number}", _parse(line, path, first_line=number)
+        try:
+            line = _decode(raw, str(path), first_line=number)
+            if not line.strip():
+                continue
+            value = _parse(line, path, first_line=number)
+        except InputError as error:
+            if on_bad is None:
+                raise
+            on_bad(f"{path}:{number}", error)
+        else:
+            yield f"{path}:{number}", value
+
+
+def parse_json(text: str) -> Any:
+    """Returns a JSON value, read strictly.
+
+    Raises:
+      ValueError: where it is none (a JSONDecodeError), holds a number that isn't finite, half of a
+        surrogate pair or a field twice, or is nested too deep.
+    """
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError(f"nested more than {MOST_DEPTH} deep") from None
+    if text.count("[") + text.count("{") > MOST_DEPTH:
+        _check_depth(value)
+    if "\\ud" in text.lower():  # half of a surrogate pair can be escaped, but not written
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
 
 
 def build(cls: type[T], value: Any, where: str) -> T:
@@ -91,6 +124,8 @@ def _read(path: Path) -> bytes:
         return Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)  # some editors write it
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{str(path)!r}: cannot be the name of a file ({error})") from error
 
 
 def _decode(raw: bytes, path: str, first_line: int) -> str:
@@ -105,19 +140,54 @@ def _decode(raw: bytes, path: str, first_line: int) -> str:
 
 def _parse(text: str, path: Path, first_line: int) -> Any:
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-        if "\\ud" in text.lower():  # half of a surrogate pair can be escaped, but not written
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return parse_json(text)
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise InputError(f"{path}:{line}: not JSON ({error.msg}); is it cut short?") from error
-    except (ValueError, RecursionError) as error:  # RecursionError: a hundred thousand brackets
+    except ValueError as error:
         raise InputError(f"{path}:{first_line}: not valid JSON ({error})") from error
-    return value
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite_number(digits: str) -> float:
+    """A number that a double can hold: 1e999 would become infinity."""
+    if math.isinf(value := float(digits)):
+        raise ValueError(f"{digits:.20} is too large a number")
+    return value
+
+
+def _distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object none of whose fields stands twice: one of them would be lost."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in fields if names.count(name) > 1)
+        raise ValueError(f"the field {twice[:60]!r} stands twice")
+    return fields
+
+
+def _check_depth(value: Any) -> None:
+    layer = [value]
+    for _ in range(MOST_DEPTH):
+        layer = [
+            inner
+            for outer in layer
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not layer:
+            return
+    raise ValueError(f"nested more than {MOST_DEPTH} deep")
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant,
+    parse_float=_finite_number,
+    object_pairs_hook=_distinct_fields,
+)
 
 
 @functools.cache

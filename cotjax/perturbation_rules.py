@@ -8,6 +8,7 @@ from cotjax.errors import InputError
 FRACTIONAL = ("mask", "drop", "duplicate", "insert", "digits")
 TO_A_LENGTH = ("fill_random", "fill_repeat", "shorten")
 BY_STEPS = ("insert", "shorten")  # whatever the unit: it may say so
+DONATED = ("swap", "swap_same_label", "insert")  # rationales of another question
 READERS = {  # of the fields of data.perturbation, but for the name
     "unit": ("shuffle", "reverse", "mask", "drop", "duplicate", "digits"),
     "fraction": FRACTIONAL,
@@ -39,6 +40,17 @@ def check_perturbation(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> No
     if name == "digits" and flat["data.perturbation.unit"] == "steps":
         raise InputError(
             "config.data.perturbation.unit='steps': digits are corrupted by words or tokens"
+        )
+    if name in DONATED and flat["data.selection.name"] == "mixture":
+        raise InputError(
+            f"config.data.perturbation.name={name!r} takes the rationales of another question in "
+            "turn, whatever config.data.selection.mixture weighs them: use another selection"
+        )
+    if name in (*DONATED, "fill_random") and flat["data.words.name"] == "without_label":
+        raise InputError(
+            "config.data.words.name='without_label' takes its own question's label out of a "
+            f"rationale, and config.data.perturbation.name={name!r} adds words of other questions' "
+            "rationales, which may hold it: use one of them"
         )
     if name == "swap_same_label" and flat["data.label_source"] != "gold":
         raise InputError(

@@ -11,7 +11,7 @@ import itertools
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,11 +148,16 @@ class Manifest:
 
 
 def write_records(
-    folder: Path, manifest: Manifest, records: Iterable[Record], shard_size: int = SHARD_SIZE
+    folder: Path,
+    manifest: Manifest,
+    records: Iterable[Record],
+    shard_size: int = SHARD_SIZE,
+    others: Mapping[str, Iterable[Any]] | None = None,
 ) -> Manifest:
     """Writes a complete folder, or none: it is filled under another name and renamed in.
 
-    Writing what is there already changes nothing.
+    Writing what is there already changes nothing. `others` are dataclasses that aren't records, by
+    the name of the file that is to stand beside them.
 
     Returns:
       The manifest with the shards.
@@ -166,6 +171,8 @@ def write_records(
         shards = []
         for number, batch in enumerate(_batched(_distinct(records), shard_size)):
             shards.append(write_shard(temporary, 0, number, batch))
+        for name, values in (others or {}).items():
+            write_lines(temporary, name, values)
         manifest = dataclasses.replace(manifest, complete=True, shards=tuple(shards))
         write_manifest(temporary, manifest)
     return manifest

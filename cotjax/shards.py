@@ -24,6 +24,11 @@ class Shard:
     records: int
     sha256: str
 
+    def __post_init__(self):
+        # A manifest that came from elsewhere must not have other folders read.
+        if self.name in ("", ".", "..") or {"/", "\\", "\0"} & set(self.name):
+            raise InputError(f"name {self.name!r:.80} is no name of a file in the folder")
+
 
 def write_file(path: Path, content: bytes) -> None:
     """Writes a file as a whole or not at all."""
@@ -66,11 +71,22 @@ def read_lines(folder: Path, shard: Shard) -> Iterator[tuple[str, Any]]:
     path = folder / shard.name
     if not path.is_file():
         raise InputError(f"{path}: is missing, but {MANIFEST} lists it")
-    stated = _stated_checksum(path)
+    if not matches_checksum(path, shard):
+        raise InputError(
+            f"{path}: does not match its checksum (cut short or edited); make it again"
+        )
+    lines = list(read_json_lines(path))
+    if len(lines) != shard.records:
+        raise InputError(f"{path}: holds {len(lines)} records, {MANIFEST} says {shard.records}")
+    yield from lines
+
+
+def matches_checksum(path: Path, shard: Shard) -> bool:
+    """Whether a file holds what its checksum and the manifest's say; false where it is missing."""
+    if not path.is_file():
+        return False
     actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not stated == actual == shard.sha256:
-        raise InputError(f"{path}: does not match its checksum (cut short or edited)")
-    yield from read_json_lines(path)
+    return _stated_checksum(path) == actual == shard.sha256
 
 
 def whole_shards(folder: Path, pattern: str) -> list[Shard]:

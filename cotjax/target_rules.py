@@ -10,6 +10,7 @@ from cotjax.targets.mixture import parse_mixture
 FILTERS = ("random", "diverse", "likely", "open_ended")  # keep k rationales of a question
 SOME_WORDS = ("first_k", "random_k", "key_words")  # keep k words or a fraction
 ONE_TARGET = ("first", "one_per_epoch", "mixture")  # a question, in every epoch
+SAYS_NO_RATIONALE = ("label_only", "rationale_input")  # of the orders
 
 
 def check_targets(flat: Mapping[str, Any]) -> None:
@@ -37,11 +38,15 @@ def check_targets(flat: Mapping[str, Any]) -> None:
             f"config.data.batch_size={batch_size}: some questions would be split over two steps"
         )
     selection = flat["data.selection.name"]
-    if together > 1 and (selection in ONE_TARGET or flat["data.selection.k"] == 1):
-        raise InputError(
-            f"config.data.targets_per_question={together} has no effect with "
-            f"config.data.selection.name={selection!r}: an epoch has one target of a question"
-        )
+    if selection in ONE_TARGET or flat["data.selection.k"] == 1:
+        for field, idle in (("targets_per_question", 1), ("question_weight", "sum")):
+            value = flat[f"data.{field}"]
+            if value != idle:
+                raise InputError(
+                    f"config.data.{field}={value!r} has no effect with "
+                    f"config.data.selection.name={selection!r}: an epoch has one target of a "
+                    "question"
+                )
 
 
 def _check_words(flat: Mapping[str, Any]) -> None:
@@ -99,15 +104,20 @@ def _check_selection(flat: Mapping[str, Any]) -> None:
 
 
 def check_loss(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Multitask has a weight of its own; the others have none of it."""
-    multitask = flat["data.order"] == "multitask"
-    idle = ("label_weight", "rationale_weight", "normalise") if multitask else ("alpha",)
-    for name in (f"loss.{name}" for name in idle):
-        if flat[name] != schema[name]:
-            reason = "loss.alpha weighs its two tasks" if multitask else "it is multitask's"
+    """Multitask has a weight of its own, the others have none of it; what isn't said has none."""
+    order = flat["data.order"]
+    idle = {"alpha": "it is multitask's"}
+    if order == "multitask":
+        fields = ("label_weight", "rationale_weight", "normalise")
+        idle = dict.fromkeys(fields, "loss.alpha weighs its two tasks")
+    elif order in SAYS_NO_RATIONALE:
+        idle["rationale_weight"] = "the student says no rationale"
+    for field, reason in idle.items():
+        value = flat[f"loss.{field}"]
+        if value != schema[f"loss.{field}"]:
             raise InputError(
-                f"config.{name}={flat[name]!r} has no effect with "
-                f"config.data.order={flat['data.order']!r}: {reason}"
+                f"config.loss.{field}={value!r} has no effect with "
+                f"config.data.order={order!r}: {reason}"
             )
     if flat["loss.label_weight"] == flat["loss.rationale_weight"] == 0:
         raise InputError("config.loss.label_weight and config.loss.rationale_weight are both 0")

@@ -3,9 +3,10 @@
     python scripts/study.py --config=configs/studies/quickstart.py --workdir=runs/quickstart
 
 The workdir takes a folder a run, `results.json`, `results.csv`, `comparisons.csv` and
-`report.html`. Runs that are finished are not repeated and interrupted ones go on; a run that fails
-is told at the end, with exit code 1, and does not stop the others. FILE.py:small asks a study file
-for its small form, where it has one.
+`report.html`. Runs that are finished are not repeated and interrupted ones go on; a run that fails,
+or a part of the report that can't be made, is told at the end, with exit code 1, and does not stop
+the others. Several processes may share a workdir: none does a run that another is at.
+FILE.py:small asks a study file for its small form, where it has one.
 """
 
 import sys

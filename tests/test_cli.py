@@ -50,6 +50,7 @@ def test_help(run, flag):
         (f"raise OSError({errno.ENOSPC}, 'No space left on device')", 2, "No space left on device"),
         ("raise KeyboardInterrupt", 130, "interrupted"),
         ("raise cli.InputError('two\\nlines')", 2, "error: two lines"),
+        ("raise cli.NotFiniteError('lost')", 3, "error: lost"),
     ],
 )
 def test_what_stops_a_script_is_one_line(run, body, code, line):

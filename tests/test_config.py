@@ -153,7 +153,8 @@ def test_the_schema_names_what_the_registries_hold():
 
 def test_every_shipped_config_is_valid(repository):
     for file in sorted((repository / "configs").glob("*.py")):
-        configs.load(file)
+        if file.name != "recipes.py":  # what others are made of
+            configs.load(file)
 
 
 def test_a_workdir_keeps_its_config(default, tmp_path):

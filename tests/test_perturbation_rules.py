@@ -55,6 +55,27 @@ def test_a_teachers_answers_are_no_label_of_a_question(repository):
 
 
 @pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["selection.name=mixture", "perturbation.name=swap"], "'swap' takes.*selection.mixture"),
+        (["selection.name=mixture", "perturbation.name=insert"], "'insert' takes.*use another se"),
+        (["words.name=without_label", "perturbation.name=swap"], "'without_label' takes.*'swap'"),
+        (
+            ["words.name=without_label", "perturbation.name=fill_random", "perturbation.length=9"],
+            "'without_label' takes.*'fill_random' adds",
+        ),
+    ],
+)
+def test_other_questions_rationales_undo_what_a_choice_is_for(repository, words, message):
+    words = [*words, "selection.mixture=level=1:1,level=5:2"] if "mixture" in words[0] else words
+    with pytest.raises(InputError, match=message) as error:
+        configs.load(
+            repository / "configs" / "default.py", [f"--config.data.{word}" for word in words]
+        )
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"name": "digits", "unit": "tokens", "fraction": 1.0},

@@ -11,16 +11,17 @@ Level 1 with filler up to the length of level 5 stays at 46.6 % (47.6 % without)
 length alone does not help. Their students are decoders, trained for 3 epochs of batch 64 at 5e-5,
 in which a T5 learns next to nothing here: these take 20 at 3e-4. The prompts are unpublished.
 
-Both forms read SVAMP's rationales of GPT-4o in the release's 700 + 300 split: import them as in
-configs/openbookqa.py, with --task=svamp, into records/svamp_granularity. The full form trains
-Flan-T5-base, the small one Flan-T5-small on three levels; neither has been timed. With 300 test
-questions a few points are within the noise.
+Both forms read SVAMP's rationales in the release's 700 + 300 split: import GPT-4o's, and for the
+full form Gemini's and Llama's of level 3, as in configs/openbookqa.py, with --task=svamp, into
+records/svamp_granularity. The full form trains Flan-T5-base, the small one Flan-T5-small on three
+levels; neither has been timed. With 300 test questions a few points are within the noise.
 """
 
 from configs.recipes import granularity
 from cotjax.study.grid import Study, Variant, is_small
 
 FORMATS = ("rephrase", "subquestion", "symbolic")
+TEACHERS = {"gemini": "Gemini 1.5 Flash", "llama3": "Llama 3 70B"}  # beside GPT-4o
 
 
 def get_config(form="full"):
@@ -32,8 +33,10 @@ def get_config(form="full"):
         variants=(
             Variant("label_only", "label only", _tags(1) | {"data.order": "label_only"}),
             *(_level(level) for level in levels),
-            Variant("level1-filled", "level 1, filled up to level 5", _filled(1, 5)),
-            *(() if small else map(_format, FORMATS)),
+            Variant(
+                "level1-filled", "level 1, filled up to level 5", _filled(1, 5), against="level5"
+            ),
+            *(() if small else (*map(_format, FORMATS), *map(_teacher, TEACHERS))),
         ),
         seeds=(0, 1, 2, 3, 4),
         about=ABOUT,
@@ -46,12 +49,17 @@ def _level(level):
 
 
 def _format(name):
-    return Variant(name, f"level 3, {name}", _tags(3, name))
+    return Variant(name, f"level 3, {name}", _tags(3, name), against="level3")
 
 
-def _tags(level, name="plain"):
+def _teacher(name):
+    title = f"level 3, {TEACHERS[name]}"
+    return Variant(f"level3-{name}", title, _tags(3, teacher=name), against="level3")
+
+
+def _tags(level, name="plain", teacher="gpt4o"):
     """Of one rationale a question: also for labels alone, or a question has nine targets."""
-    return {"data.selection.tags": f"teacher=gpt4o,level={level},format={name}"}
+    return {"data.selection.tags": f"teacher={teacher},level={level},format={name}"}
 
 
 def _filled(level, reference):

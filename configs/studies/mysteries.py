@@ -24,8 +24,9 @@ from cotjax.study.grid import Study, Variant, is_small
 
 LABEL_FIRST = {"data.order": "label_first"}
 RATIONALE_FIRST = {"data.order": "rationale_first"}
-SHUFFLE = {"data.perturbation.name": "shuffle"}
-SWAP = {"data.perturbation.name": "swap"}
+ONCE = {"data.perturbation.redraw": "run"}  # or a student sees every word in some epoch
+SHUFFLE = {"data.perturbation.name": "shuffle"} | ONCE
+SWAP = {"data.perturbation.name": "swap"} | ONCE
 
 
 def get_config(form="full"):
@@ -36,12 +37,10 @@ def get_config(form="full"):
         variants=(
             Variant("label_only", "label only", {"data.order": "label_only"}),
             Variant("rationale_first", "rationale first", RATIONALE_FIRST),
-            Variant("label_first", "label first", LABEL_FIRST),
-            Variant(
-                "rationale_first-shuffle", "rationale first, shuffled", RATIONALE_FIRST | SHUFFLE
-            ),
-            Variant("label_first-shuffle", "label first, shuffled", LABEL_FIRST | SHUFFLE),
-            Variant("label_first-swap", "label first, swapped", LABEL_FIRST | SWAP),
+            Variant("label_first", "label first", LABEL_FIRST, axes={"masked": 0.0}),
+            _damaged("rationale_first", "rationale first", "shuffled", SHUFFLE),
+            _damaged("label_first", "label first", "shuffled", SHUFFLE),
+            _damaged("label_first", "label first", "swapped", SWAP),
             *_masked((0.25, 0.5, 0.75, 1.0)),
             *_words((1, 2) if small else (5, 10, 20), scores=None if small else "scores/cqa"),
         ),
@@ -51,6 +50,11 @@ def get_config(form="full"):
     )
 
 
+def _damaged(order, title, done, perturbation):
+    name = f"{order}-{perturbation['data.perturbation.name']}"
+    return Variant(name, f"{title}, {done}", {"data.order": order} | perturbation, against=order)
+
+
 def _masked(fractions):
     return along(
         "data.perturbation.fraction",
@@ -58,28 +62,30 @@ def _masked(fractions):
         name="mask",
         title="label first, {:.0%} masked",
         axis="masked",
-        also=LABEL_FIRST | {"data.perturbation.name": "mask"},
+        also=LABEL_FIRST | ONCE | {"data.perturbation.name": "mask"},
+        against="label_first",
     )
 
 
 def _words(counts, scores):
-    """Key words, and as many random and first ones."""
+    """Key words, beside the whole rationale, and as many random and first ones, beside these."""
     ranked = {"data.scores": scores} if scores else {}
-    groups = (
-        ("key_words", "{} key words", ranked),
-        ("random_k", "{} random words", {}),
-        ("first_k", "words 1 to {}", {}),
-    )
     return [
         variant
-        for name, title, also in groups
+        for name, title, also, against in (
+            ("key_words", "{} key words", ranked, "label_first"),
+            ("random_k", "{} random words", {}, "key_words-{}"),
+            ("first_k", "words 1 to {}", {}, "key_words-{}"),
+        )
+        for count in counts
         for variant in along(
             "data.words.k",
-            counts,
+            (count,),
             name=name,
             title=f"label first, {title}",
             axis="words",
             also=LABEL_FIRST | also | {"data.words.name": name},
+            against=against.format(count),
         )
     ]
 

@@ -13,11 +13,8 @@ The full form learns from 30 samples of a teacher of yours (README, "A teacher o
 records/cqa_samples, with Flan-T5-base. The small form learns from the three samples a question of
 Lee et al.'s last-letter release (see configs/last_letter.py) with Flan-T5-small; likelihood and
 open-endedness need more samples than that and are left out. Neither form has been timed. Here all
-samples are chosen from; the paper chooses among those with the right answer. Votes of the student
-are a second command, on each run that is to vote:
-
-    python scripts/evaluate.py --workdir=runs/samples/runs/random-5-seed0 --checkpoint=latest \
-        --split=test --samples=30 --temperature=0.7
+samples are chosen from; the paper chooses among those with the right answer. Every student that
+says a rationale first is also asked by vote: 30 samples at temperature 0.7 (10 in the small form).
 """
 
 from configs.commonsense_qa import get_config as commonsense_qa
@@ -46,6 +43,7 @@ def get_config(form="full"):
             *(() if small else map(_answers, ("right", "majority"))),
         ),
         seeds=(0, 1, 2, 3, 4),
+        samples=10 if small else 30,
         about=ABOUT,
         caveats=CAVEATS,
     )

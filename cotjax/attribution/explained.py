@@ -1,125 +1,79 @@
-"""A trained student whose label is explained: by gradients, occlusion, attention, similarity."""
+"""A trained student whose label is explained: by gradients, occlusion or attention."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from ml_collections.config_dict import ConfigDict
 
-from cotjax import config as configs
 from cotjax.attribution.attention import attention
-from cotjax.attribution.embeddings import WordVectors
+from cotjax.attribution.donors import Donors
+from cotjax.attribution.explainer import Explainer, batches
 from cotjax.attribution.forward import Function, compiled
-from cotjax.attribution.gradients import gradient_x_input, integrated_gradients
+from cotjax.attribution.gradients import (
+    expected_gradients,
+    gradient_x_input,
+    integrated_gradients,
+)
 from cotjax.attribution.items import Item
 from cotjax.attribution.layout import Layout, fill, lay_out
 from cotjax.attribution.occlusion import occlusion
 from cotjax.attribution.scores import WordScores
 from cotjax.errors import InputError
-from cotjax.evaluation.batching import group, to_devices, to_host
-from cotjax.evaluation.student import default_mesh, load_student
-from cotjax.targets.orders import make_order
-from cotjax.tasks import configured_task
-from cotjax.tasks.base import Question, one_line
+from cotjax.evaluation.batching import Rows, group, to_devices, to_host
+from cotjax.tasks.base import one_line
 
 METHODS: dict[str, Function] = {
     "integrated_gradients": integrated_gradients,
+    "expected_gradients": expected_gradients,
     "gradient_x_input": gradient_x_input,
     "occlusion": occlusion,
     "attention": attention,
 }
-SIGNED = ("integrated_gradients", "gradient_x_input", "occlusion")  # for and against the label
-SIMILARITIES = ("label_similarity", "question_similarity")
+ALONG_A_PATH = ("integrated_gradients", "expected_gradients")
+SIGNED = (*ALONG_A_PATH, "gradient_x_input", "occlusion")  # for and against the label
 ORDERS = ("rationale_input", "rationale_first")  # in which a rationale can matter for the label
-
-
-class Explainer:
-    """What every method has of a run: its student, and how it is asked."""
-
-    def __init__(self, workdir: Path, checkpoint: str):
-        """Loads a checkpoint.
-
-        Raises:
-          InputError: for a folder that isn't a run's or has no such checkpoint.
-        """
-        self.config = configs.from_workdir(workdir)
-        self.task = configured_task(self.config)
-        self.order = make_order(self.config.data.order, self.config.data.connective)
-        self.student, step = load_student(workdir, checkpoint, default_mesh(self.config))
-        self.settings: dict[str, Any] = {
-            "student": configs.config_hash(self.config),
-            "step": step,
-            "label_source": self.config.data.label_source,
-        }
-
-    def lacks(self, item: Item) -> str | None:
-        """See `items.Scorer`."""
-        return "without a label" if self._label(item) is None else None
-
-    def question(self, item: Item) -> str:
-        """What the student is asked."""
-        return self.order.answer.ask(self.task.format_input(self._question(item)))
-
-    def label(self, item: Item) -> str:
-        """What the student is to answer."""
-        return self.task.format_label(self._question(item), self._label(item))
-
-    def _label(self, item: Item) -> str | None:
-        gold = self.config.data.label_source == "gold"
-        return item.record.label if gold else item.rationale.answer
-
-    def _question(self, item: Item) -> Question:
-        record = item.record
-        label = self._label(item) if record.label is None else record.label
-        return Question(record.id, record.question, record.choices, label, split="")
-
-
-class Similarity(Explainer):
-    """Scores words by their likeness to the label's or the question's; any student will do."""
-
-    def __init__(self, workdir: Path, checkpoint: str, method: str):
-        """Takes one of SIMILARITIES."""
-        super().__init__(workdir, checkpoint)
-        self._to_label = method == "label_similarity"
-        embedding = to_host(self.student.params["shared"]["embedding"])
-        self._vectors = WordVectors(self.student.tokenizer, embedding)
-
-    def counts(self, items: Sequence[Item]) -> dict[str, int]:
-        """See `items.Scorer`."""
-        return {}
-
-    def score(
-        self, items: Sequence[Item], wanted: Callable[[Item], bool], advance: Callable[[int], None]
-    ) -> Iterator[WordScores]:
-        """See `items.Scorer`."""
-        for item in filter(wanted, items):
-            other = self.label(item) if self._to_label else item.record.question
-            yield item.scored(self._vectors.similarity(one_line(item.rationale.text), other))
-            advance(1)
+SEEN_AT_TIMES = ("mask", "drop")  # perturbations that leave most words where they were
 
 
 class Attribution(Explainer):
     """Scores words by what they change in the label's likelihood, or by attention to them."""
 
     def __init__(
-        self, workdir: Path, checkpoint: str, method: str, batch_size: int, steps: int | None
+        self,
+        workdir: Path,
+        checkpoint: str,
+        method: str,
+        batch_size: int,
+        steps: int | None = None,
+        donors: int | None = None,
     ):
-        """Takes one of METHODS; `steps` are those of integrated gradients.
+        """Takes one of METHODS.
+
+        Args:
+          workdir, checkpoint: The student.
+          method: One of METHODS.
+          batch_size: Rationales at once.
+          steps: Of each path, of those of ALONG_A_PATH.
+          donors: Baselines of expected gradients.
 
         Raises:
-          InputError: for a student whose label does not come after a rationale.
+          InputError: for a student that does not know such rationales.
         """
         super().__init__(workdir, checkpoint)
-        if self.order.name not in ORDERS:
+        if unfit := _unfit(self.config.data):
+            trained, needed = unfit
             raise InputError(
-                f"--workdir={workdir}: its student was trained with config.data.order="
-                f"{self.order.name!r}; --method={method} needs {' or '.join(ORDERS)}"
+                f"--workdir={workdir}: its student was trained with config.data.{trained}; "
+                f"--method={method} needs {needed}"
             )
-        self._function, self._batch_size = METHODS[method], batch_size
+        self._function, self._batch_size, self._num_donors = METHODS[method], batch_size, donors
         if steps is not None:
             self._function = functools.partial(self._function, steps=steps)
             self.settings["steps"] = steps
+        if donors is not None:
+            self.settings["donors"] = donors
 
     def counts(self, items: Sequence[Item]) -> dict[str, int]:
         """See `items.Scorer`."""
@@ -132,46 +86,90 @@ class Attribution(Explainer):
     def score(
         self, items: Sequence[Item], wanted: Callable[[Item], bool], advance: Callable[[int], None]
     ) -> Iterator[WordScores]:
-        """See `items.Scorer`."""
-        items = list(filter(wanted, items))
-        layouts, student = self._lay_out(items), self.student
-        start = student.config.decoder_start_token_id
-        for rows in group([layout.lengths for layout in layouts], student.mesh, self._batch_size):
-            run = compiled(
-                self._function,
-                student.config,
-                student.mesh,
-                self.order.reads_rationale,
-                rows.lengths[2],
-                student.tokenizer.unknown,
-            )
+        """See `items.Scorer`; donors are of all items."""
+        numbers = [number for number, item in enumerate(items) if wanted(item)]
+        layouts = self._lay_out([items[number] for number in numbers])
+        donors = self._donors(items) if self._num_donors else None
+        lengths, mesh = [layout.lengths for layout in layouts], self.student.mesh
+        for rows in group(lengths, mesh, self._batch_size):
             members = [layouts[member] for member in rows.members]
-            batch = to_devices(fill(rows, members, self.order, start), student.mesh)
-            results = to_host(run(student.params, batch))
+            instead = donors and [
+                donors.instead_of(numbers[member], layouts[member].words, self._num_donors)
+                for member in rows.members
+            ]
+            results = self._explain(rows, members, instead or ())
             for row, member in enumerate(rows.members):
-                yield _line(items[member], {name: part[row] for name, part in results.items()})
+                found = {name: part[row] for name, part in results.items()}
+                yield _line(items[numbers[member]], found)
             advance(len(members))
+
+    def _explain(
+        self, rows: Rows, layouts: Sequence[Layout], donors: Sequence[Sequence[Sequence[int]]]
+    ) -> dict[str, np.ndarray]:
+        """What the method gives of one batch."""
+        student, order = self.student, self.order
+        run = compiled(
+            self._function,
+            student.config,
+            student.mesh,
+            order.reads_rationale,
+            rows.lengths[2],
+            student.tokenizer.unknown,
+        )
+        batch = fill(rows, layouts, order, student.config.decoder_start_token_id, donors)
+        return to_host(run(student.params, to_devices(batch, student.mesh)))
+
+    def _donors(self, items: Sequence[Item]) -> Donors:
+        """Of all rationales of the folder."""
+        tokenizer = self.student.tokenizer
+        return Donors(
+            [f"sample {item.rationale.sample} of {item.record.id!r}" for item in items],
+            [self.label(item) for item in items],
+            [
+                rationale
+                for some in batches(items)
+                for rationale in tokenizer.encode_words([one_line(i.rationale.text) for i in some])
+            ],
+            tokenizer.unknown,
+        )
 
     def _lay_out(self, items: Sequence[Item]) -> list[Layout]:
         """Tokenises and lays out rationales, each with its question and label."""
+        return [layout for some in batches(items) for layout in self._lay_out_some(some)]
+
+    def _lay_out_some(self, items: Sequence[Item]) -> Iterator[Layout]:
         tokenizer, data = self.student.tokenizer, self.config.data
         (connective,) = tokenizer.encode([self.order.connective])
-        return [
-            lay_out(
+        for item, question, (rationale, words), label in zip(
+            items,
+            tokenizer.encode([self.question(item) for item in items]),
+            tokenizer.encode_words([one_line(item.rationale.text) for item in items]),
+            tokenizer.encode([self.label(item) for item in items]),
+            strict=True,
+        ):
+            yield lay_out(
                 self.order, question, rationale, words, connective, label,
                 num_words=len(item.words),
                 eos=tokenizer.eos,
                 input_length=data.input_length,
                 target_length=data.target_length,
-            )
-            for item, question, (rationale, words), label in zip(
-                items,
-                tokenizer.encode([self.question(item) for item in items]),
-                tokenizer.encode_words([one_line(item.rationale.text) for item in items]),
-                tokenizer.encode([self.label(item) for item in items]),
-                strict=True,
-            )
-        ]  # fmt: skip
+            )  # fmt: skip
+
+
+def _unfit(data: ConfigDict) -> tuple[str, str] | None:
+    """What a student was taught that can't tell which words matter, and what is needed instead.
+
+    What it learned from words is to be asked of all of them, where they stand. Words that were
+    masked or dropped anew each epoch were all seen at some time.
+    """
+    if data.order not in ORDERS:
+        return f"order={data.order!r}", " or ".join(ORDERS)
+    if data.words.name != "all":
+        return f"words.name={data.words.name!r}", "all words"
+    name, fraction, redraw = (data.perturbation[key] for key in ("name", "fraction", "redraw"))
+    if name == "none" or (name in SEEN_AT_TIMES and fraction < 1 and redraw == "epoch"):
+        return None
+    return f"perturbation.name={name!r}", "none, or mask or drop of a part that each epoch redraws"
 
 
 def _line(item: Item, results: dict[str, np.ndarray]) -> WordScores:

@@ -75,14 +75,26 @@ def lay_out(
     return Layout(encoder, decoder, start, marked, num_words, len(rationale) - fits)
 
 
-def fill(rows: Rows, layouts: Sequence[Layout], order: Order, start: int) -> dict[str, np.ndarray]:
+def fill(
+    rows: Rows,
+    layouts: Sequence[Layout],
+    order: Order,
+    start: int,
+    donors: Sequence[Sequence[Sequence[int]]] = (),
+) -> dict[str, np.ndarray]:
     """A batch of one rationale a row, int32; rows beyond them stay empty.
 
-    The decoder reads `start` first.
+    Args:
+      rows: Which stand together, and the batch's shape.
+      layouts: Of each.
+      order: Of each.
+      start: What the decoder reads first.
+      donors: Of each, for as many other rationales: tokens in the places of `Layout.words`.
 
     Returns:
       The Batch's encoder and decoder (see DESIGN), and beside them `says_label` [rows, T], 1 at the
-      label and what closes it, and `words` [rows, S or T] (see `Layout.words`).
+      label and what closes it, `words` [rows, S or T] (see `Layout.words`), and `donors`
+      [rows, donors, S or T] where there are some.
     """
     decoder = {
         "decoder_inputs": [[start, *layout.decoder[:-1]] for layout in layouts],
@@ -96,12 +108,15 @@ def fill(rows: Rows, layouts: Sequence[Layout], order: Order, start: int) -> dic
         "encoder_tokens": [layout.encoder for layout in layouts],
         "encoder_segments": [[1] * len(layout.encoder) for layout in layouts],
     }
+    side = 1 if order.reads_rationale else 0
     words = [layout.words for layout in layouts]
+    baselines = [rows.fill(tokens, side) for tokens in zip(*donors, strict=True)]
     return (
         {name: rows.fill(values, axis=0) for name, values in decoder.items()}
         | {name: rows.fill(values, axis=1) for name, values in encoder.items()}
         | {
-            "words": rows.fill(words, axis=1 if order.reads_rationale else 0),
+            "words": rows.fill(words, side),
             "segment_source": np.ones((rows.count, 1), np.int32),
         }
+        | ({"donors": np.stack(baselines, axis=1)} if baselines else {})
     )

@@ -28,7 +28,7 @@ def run(**options: Any) -> None:
         for rationale in record.rationales
     }
     for line in list(scores.lines.values())[:SHOWN]:
-        best = [word for word in scores.rank(line)[:BEST] if line.scores[word]]
+        best = scores.rank(line)[:BEST]
         console.print(marked(texts[line.id, line.sample], line.id, best), soft_wrap=True)
     console.print(f"scores: {request.output}", soft_wrap=True)
 

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 from rich.progress import Progress
 
-from cotjax.attribution import explained, lexical
+from cotjax.attribution import embeddings, explained, lexical
+from cotjax.attribution.donors import DONORS
 from cotjax.attribution.gradients import STEPS
 from cotjax.attribution.items import Item, Scorer
 from cotjax.attribution.scores import (
@@ -27,6 +28,7 @@ from cotjax.mesh import wait_for_all
 from cotjax.records import fingerprint, read_records
 from cotjax.shards import MANIFEST, differences, write_manifest_file
 
+BATCH_SIZE = 32
 LEFT_OUT = "left out: "  # in the manifest's counts, before the reason
 INCOMPLETE = 0.01  # of integrated gradients: what their sum may miss of what it should be
 
@@ -38,11 +40,12 @@ class Request:
     Attributes:
       records: Folder of the records.
       output: Folder of the scores; the same request goes on with it.
-      method: One of `lexical.METHODS`, `explained.METHODS` or `explained.SIMILARITIES`.
+      method: One of `lexical.METHODS`, `explained.METHODS` or `embeddings.METHODS`.
       workdir, checkpoint: The student of those that need one.
-      steps: Of integrated gradients; None for `gradients.STEPS`.
+      steps: Of each path of integrated and expected gradients; None for `gradients.STEPS`.
+      donors: Baselines of expected gradients; None for `donors.DONORS`.
       seed: Of random; None for 0.
-      batch_size: Rationales that a student is shown at once.
+      batch_size: Rationales that a student is shown at once; None for BATCH_SIZE.
     """
 
     records: Path
@@ -51,8 +54,9 @@ class Request:
     workdir: Path | None = None
     checkpoint: str | None = None
     steps: int | None = None
+    donors: int | None = None
     seed: int | None = None
-    batch_size: int = 32
+    batch_size: int | None = None
 
     def __post_init__(self):
         needs_student = self.method not in lexical.METHODS
@@ -61,8 +65,10 @@ class Request:
         for name, value, used in (
             ("workdir", self.workdir, needs_student),
             ("checkpoint", self.checkpoint, needs_student),
-            ("steps", self.steps, self.method == "integrated_gradients"),
+            ("steps", self.steps, self.method in explained.ALONG_A_PATH),
+            ("donors", self.donors, self.method == "expected_gradients"),
             ("seed", self.seed, self.method == "random"),
+            ("batch_size", self.batch_size, self.method in explained.METHODS),
         ):
             if value is not None and not used:
                 raise InputError(f"--{name}={value} has no effect with --method={self.method}")
@@ -96,7 +102,8 @@ def score_records(request: Request, progress: Progress | None = None) -> Scores:
         lines = _score(request, scorer, items, progress)
         counts = _count(lines) | scorer.counts(items)
         counts |= {f"{LEFT_OUT}{reason}": count for reason, count in left_out.items()}
-        _finish(request.output, dataclasses.replace(about, counts=counts), lines)
+        _write(request.output, dataclasses.replace(about, counts=counts), lines)
+    _tidy(request.output)
     return read_scores(request.output)
 
 
@@ -107,11 +114,16 @@ def _scorer(request: Request, task: str) -> Scorer:
     if method in lexical.METHODS:
         return lexical.Lexical(method)
     student = (request.workdir, request.checkpoint or "best")
-    if method in explained.SIMILARITIES:
-        scorer = explained.Similarity(*student, method)
+    if method in embeddings.METHODS:
+        scorer = embeddings.Similarity(*student, method)
     else:
-        steps = (request.steps or STEPS) if method == "integrated_gradients" else None
-        scorer = explained.Attribution(*student, method, request.batch_size, steps)
+        scorer = explained.Attribution(
+            *student,
+            method,
+            request.batch_size or BATCH_SIZE,
+            steps=(request.steps or STEPS) if method in explained.ALONG_A_PATH else None,
+            donors=(request.donors or DONORS) if method == "expected_gradients" else None,
+        )
     if scorer.task.name != task:
         raise InputError(
             f"{request.records}: holds task {task!r}, but the student of {request.workdir} was"
@@ -184,9 +196,15 @@ def _count(lines: Sequence[WordScores]) -> dict[str, int]:
     return counts
 
 
-def _finish(folder: Path, manifest: ScoreManifest, lines: Sequence[WordScores]) -> None:
-    """Writes shards and manifest, and deletes the journal."""
+def _write(folder: Path, manifest: ScoreManifest, lines: Sequence[WordScores]) -> None:
+    """Writes shards and manifest."""
     if jax.process_index() == 0:
         write_scores(folder, manifest, lines)
+    wait_for_all("scoring: written")
+
+
+def _tidy(folder: Path) -> None:
+    """Deletes the journal of a finished folder, also one that a kill just before this left."""
+    if jax.process_index() == 0:
         Journal(folder, 0, WordScores).remove()
     wait_for_all("scoring: finished")

@@ -15,6 +15,7 @@ from typing import Any
 from cotjax import __version__
 from cotjax.errors import InputError
 from cotjax.json_files import build, read_json
+from cotjax.records import fingerprint
 from cotjax.shards import MANIFEST, Shard, read_lines, write_lines, write_manifest_file
 
 SHARD_SIZE = 5_000  # rationales
@@ -51,7 +52,7 @@ class ScoreManifest:
     Attributes:
       task, split: Of the records.
       records_sha256: `records.fingerprint` of the folder of records.
-      method: See `methods.METHODS`.
+      method: See `run.Request`.
       signed: Whether scores tell for and against the label, so that what counts is their size.
       settings: All that the scores depend on beside the method.
       counts: Rationales and words that were scored, and what was cut or left out, by reason.
@@ -82,7 +83,7 @@ class Scores:
     lines: Mapping[tuple[str, int, str], WordScores]
 
     def ranking(self, id: str, sample: int, text: str) -> tuple[int, ...] | None:
-        """Positions of a rationale's words, the most important first; None where it has no scores.
+        """Its words that score, the most important first: see `rank`. None where it has no scores.
 
         Args:
           id: Of the question.
@@ -96,10 +97,12 @@ class Scores:
         """Positions of a line's words, the most important first; of equal ones the earlier first.
 
         Signed scores rank by size: the size of the lighter thing speaks against "heavier", and the
-        label needs it as much.
+        label needs it as much. A word that scores exactly 0 says nothing and has no rank: where
+        people marked two words, the third is not simply the first of the others.
         """
-        scores = [abs(score) if self.manifest.signed else score for score in line.scores]
-        return tuple(sorted(range(len(scores)), key=lambda word: (-scores[word], word)))
+        sizes = [abs(score) if self.manifest.signed else score for score in line.scores]
+        scored = (word for word, size in enumerate(sizes) if size)
+        return tuple(sorted(scored, key=lambda word: (-sizes[word], word)))
 
 
 def text_hash(text: str) -> str:
@@ -125,16 +128,25 @@ def read_manifest(folder: Path) -> ScoreManifest:
     return build(ScoreManifest, read_json(path), str(path))
 
 
-def read_scores(folder: Path) -> Scores:
+def read_scores(folder: Path, records: Path | None = None) -> Scores:
     """Reads a folder that `scripts/score_tokens.py` wrote, and checks every checksum.
 
+    Args:
+      folder: Of the scores.
+      records: Folder of the records that they are to be of; None where there is none.
+
     Raises:
-      InputError: naming what is missing, incomplete, damaged or double.
+      InputError: naming what is missing, incomplete, damaged or double, or scores of other records.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
     if not manifest.complete:
         raise InputError(f"{folder}: is incomplete; finish the run of score_tokens.py")
+    if records is not None and manifest.records_sha256 != fingerprint(records):
+        raise InputError(
+            f"{folder}: holds scores of other records than {records} (or it has changed since); "
+            "score these"
+        )
     lines: dict[tuple[str, int, str], WordScores] = {}
     for shard in manifest.shards:
         for where, value in read_lines(folder, shard):

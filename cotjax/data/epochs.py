@@ -64,11 +64,12 @@ def epoch_order(
 
     With one target a question it is `Generator(Philox(key=[seed, epoch])).permutation(n)`. A
     question with more is visited in rounds, `together` of its targets a round, so that the
-    others come in other steps.
+    others come in other steps. Those that are left over where `together` does not divide their
+    number come last, a question's in one step as long as others fill the steps before.
 
     Args:
       per_question: int [questions], targets of each, numbered one question after the other.
-      together: Targets of a question that stand together.
+      together: Targets of a question that stand together; it divides `batch_size`.
       batch_size: Targets a step.
       seed, epoch: Key of the draw.
 
@@ -79,15 +80,36 @@ def epoch_order(
     first = np.cumsum(per_question) - per_question
     order: list[np.ndarray] = []
     visited = np.array([], np.int64)  # the question of each target so far
-    for begin in range(0, int(per_question.max()), together):
-        asked = np.flatnonzero(per_question > begin)
+    rounds = per_question // together
+    for number in range(int(rounds.max()) + 1):
+        left_over = number == rounds.max()
+        asked = np.flatnonzero(per_question % together if left_over else rounds > number)
         asked = asked[generator.permutation(len(asked))]
         # What the last round left of an unfilled step must not meet its own questions there.
         unfilled = visited[len(visited) - len(visited) % batch_size :]
         seen = np.isin(asked, unfilled)
         asked = np.concatenate([asked[~seen], asked[seen]])
+        if left_over:
+            asked = asked[_fill(per_question[asked] % together, len(unfilled), batch_size)]
+        begin = (rounds[asked] if left_over else number) * together
         count = np.minimum(per_question[asked] - begin, together)
         within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         order.append(np.repeat(first[asked] + begin, count) + within)
         visited = np.concatenate([visited, np.repeat(asked, count)])
     return np.concatenate(order)
+
+
+def _fill(sizes: np.ndarray, begun: int, batch_size: int) -> np.ndarray:
+    """An order in which groups of targets fill steps, of which the first has `begun` already.
+
+    The largest that fits comes next, of equals the first. Where none fits, the smallest is split.
+    """
+    waiting = {size: np.flatnonzero(sizes == size).tolist()[::-1] for size in np.unique(sizes)}
+    order = []
+    for _ in range(len(sizes)):
+        room = batch_size - begun
+        fitting = [size for size, groups in waiting.items() if groups and size <= room]
+        size = max(fitting, default=None) or min(s for s, groups in waiting.items() if groups)
+        order.append(waiting[size].pop())
+        begun = (begun + size) % batch_size
+    return np.array(order, int)

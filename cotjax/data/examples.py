@@ -88,7 +88,7 @@ def training_examples(task: Task, config: ConfigDict, questions: Sequence[Questi
         questions=wanted,
         needs_rationale=needs_rationale(config, records),
         reference=pairs(config.data.perturbation.reference, REFERENCE),
-        scores=read_scores(Path(config.data.scores)) if config.data.scores else None,
+        scores=_scores(config),
     )
     counted = Counter(
         {
@@ -97,6 +97,14 @@ def training_examples(task: Task, config: ConfigDict, questions: Sequence[Questi
         }
     )
     return dataclasses.replace(examples, dropped=examples.dropped + counted)
+
+
+def _scores(config: ConfigDict) -> Scores | None:
+    """The scores that a config names, which are to be of its records, where it names these too."""
+    if not config.data.scores:
+        return None
+    records = Path(config.data.records) if config.data.records else None
+    return read_scores(Path(config.data.scores), records)
 
 
 def selection_of(config: ConfigDict) -> Selection:

@@ -12,6 +12,7 @@ from cotjax.targets.transforms import Transform
 from cotjax.targets.units import Source
 
 CHUNK = 1024  # targets that are edited at once when all of them are
+DONORS = 4  # questions at most whose steps are inserted into one rationale
 
 
 class Perturbed:
@@ -51,11 +52,15 @@ class Perturbed:
         Returns:
           int64 [all tokens], one target after the other, and int64 [n], tokens of each.
         """
-        donors = self.donors(epoch)[targets]
+        donors = self.donors(epoch)
         if self._source is None:
-            return _runs(self._table, donors)
+            return _runs(self._table, donors[targets])
+        chain = [donors[targets]]
+        # One cycle leads through all questions, and only its end back to the target's own.
+        while len(chain) < min(DONORS, self._table.num_questions - 1):
+            chain.append(donors[chain[-1]])
         stream = self.streams(targets, epoch)
-        return self._perturbation.edit(self._source, targets, donors, stream)
+        return self._perturbation.edit(self._source, targets, np.stack(chain, axis=1), stream)
 
     @functools.cached_property
     def lengths(self) -> np.ndarray:
@@ -65,6 +70,10 @@ class Perturbed:
     def count_same(self) -> int:
         """How many targets have in epoch 0 what they would have without any perturbation."""
         return int(self._survey[1].sum())
+
+    def count_emptied(self) -> int:
+        """How many rationales have no token left in epoch 0, of those that had any."""
+        return int(((self.lengths == 0) & (self._table.rationales.lengths > 0)).sum())
 
     def most(self) -> np.ndarray:
         """int64 [all targets], tokens that no epoch's draws exceed."""
@@ -103,12 +112,20 @@ class Perturbed:
 
 
 def units_of(table: TokenTable, unit: str) -> np.ndarray:
-    """The number of each rationale token's `words`, `tokens` or `steps`, int32 [all tokens]."""
+    """The number of each rationale token's `words`, `tokens` or `steps`, int32 [all tokens].
+
+    Those that have a token are numbered from 0 without a gap: a word of zero-width spaces has none.
+    """
+    offsets, lengths = table.rationales.offsets, table.rationales.lengths
     if unit == "tokens":
-        offsets = table.rationales.offsets
-        ahead = np.repeat(offsets[:-1], table.rationales.lengths)
-        return (np.arange(offsets[-1]) - ahead).astype(np.int32)
-    return table.words if unit == "words" else table.steps
+        begins = np.ones(offsets[-1], bool)
+    else:
+        of_token = table.words if unit == "words" else table.steps
+        begins = np.diff(of_token, prepend=-1) != 0
+        begins[offsets[:-1][lengths > 0]] = True
+    units = np.cumsum(begins)
+    first = np.repeat(units[offsets[:-1][lengths > 0]], lengths[lengths > 0])
+    return (units - first).astype(np.int32)
 
 
 def _source(table: TokenTable, edit: Edit) -> Source:

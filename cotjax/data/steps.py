@@ -1,7 +1,9 @@
 """Which targets a step trains, and how they are laid out: a pure function of (seed, step)."""
 
+import copy
 import dataclasses
 import functools
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from cotjax.data.packing import Layout, RowShape, choose_row_counts, choose_shap
 from cotjax.data.perturbed import Perturbed
 from cotjax.data.tokens import TokenTable
 from cotjax.data.weights import loss_coefficients
+from cotjax.errors import InputError
 from cotjax.targets.donors import Perturbation
 from cotjax.targets.orders import Order
 from cotjax.targets.units import cut
@@ -116,6 +119,7 @@ class Steps:
           InputError: if a label or a question would be cut, or a row is too short.
         """
         self.table, self.config, self._draw_weights = table, config, draw_weights
+        self._left_out: tuple[tuple[int, frozenset[int]], ...] = ()  # from which step on, which
         self.targets_per_epoch = table.num_questions if config.one_per_epoch else table.num_targets
         self.per_epoch = -(-self.targets_per_epoch // config.batch_size)
         self._per_question = np.bincount(table.question, minlength=table.num_questions)
@@ -133,8 +137,11 @@ class Steps:
 
     def __getitem__(self, step: int) -> Step:
         """Lays out a step, counted from 0."""
+        return self.lay_out(*self.targets(step))
+
+    def lay_out(self, targets: np.ndarray, epoch: int) -> Step:
+        """Lays out a step of some rows of the table, as an epoch has them."""
         config = self.config
-        targets, epoch = self.targets(step)
         places, lengths = self.perturbed.places(targets, epoch)
         places, kept = cut(places, lengths, self._lengths.fit(targets, lengths))
         tokens = self._lengths.tokens(targets, kept)
@@ -172,7 +179,23 @@ class Steps:
         """Rows of the table that a step trains, and its epoch."""
         epoch, position = divmod(step, self.per_epoch)
         start = position * self.config.batch_size
-        return self._order(epoch)[start : start + self.config.batch_size], epoch
+        left_out = self._left_out_by(step)
+        order = self._remaining(epoch, left_out) if left_out else self._order(epoch)
+        return order[start : start + self.config.batch_size], epoch
+
+    def without(self, targets: Iterable[int], first: int) -> "Steps":
+        """The same steps, but without some rows of the table from step `first` on.
+
+        Another target of the epoch stands in for each, so that every step holds as many as before.
+
+        Raises:
+          InputError: if no row is left.
+        """
+        fewer = copy.copy(self)
+        fewer._left_out = (*self._left_out, (first, frozenset(targets)))
+        if len(fewer._left_out_by(first)) == self.table.num_targets:
+            raise InputError("no target is left to train on: all had to be left out")
+        return fewer
 
     def targets_before(self, step: int) -> int:
         """How many targets the steps before `step` trained."""
@@ -201,6 +224,24 @@ class Steps:
         else:
             drawn = draw_weighted(table.question, self._draw_weights, *key)
         return drawn[epoch_order(np.ones_like(drawn), *how)]
+
+    def _left_out_by(self, step: int) -> frozenset[int]:
+        """Rows of the table that are left out in a step."""
+        return frozenset().union(*(rows for first, rows in self._left_out if step >= first))
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run
+    def _remaining(self, epoch: int, left_out: frozenset[int]) -> np.ndarray:
+        """The epoch's order with stand-ins for what is left out.
+
+        A stand-in comes from half an epoch on, so hardly any step holds it twice.
+        """
+        order, left_out = self._order(epoch), np.array(sorted(left_out))
+        out = np.isin(order, left_out)
+        kept = order[~out]
+        if not len(kept):  # an epoch of one target a question has others
+            kept = np.setdiff1d(np.arange(self.table.num_targets), left_out)
+        stand_ins = kept[(np.arange(len(order)) + len(kept) // 2) % len(kept)]
+        return np.where(out, stand_ins, order)
 
     def _weights(self, targets: np.ndarray) -> np.ndarray:
         """What each target weighs, float [targets]: see `StepConfig.question_weight`."""

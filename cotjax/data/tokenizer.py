@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cotjax.errors import InputError
+from cotjax.models.hub import load_fast_tokenizer
 from cotjax.targets.characters import ASCII
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"  # ids 0, 1, 2, as in T5
@@ -95,13 +95,7 @@ def load_tokenizer(folder: str | os.PathLike) -> Tokenizer:
     Raises:
       InputError: if the folder holds none, or one without pad, EOS and unknown tokens.
     """
-    from transformers import AutoTokenizer
-
-    try:
-        fast = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{folder}: no tokenizer could be loaded ({reason})") from None
+    fast = load_fast_tokenizer(Path(folder))
     for name in ("pad_token_id", "eos_token_id", "unk_token_id"):
         if getattr(fast, name) is None:
             raise InputError(f"{folder}: the tokenizer has no {name}; T5 needs pad, EOS, unknown")

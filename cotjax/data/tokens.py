@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import zipfile
 from pathlib import Path
@@ -110,25 +111,28 @@ def count_tokens(table: TokenTable, unknown: int, order: Order) -> dict[str, int
     return counts
 
 
-def count_unmapped(examples: Examples, tokenizer: Tokenizer, order: Order) -> dict[str, int]:
-    """Unknown tokens that the map of characters spares each field; nothing without a map."""
+def count_unmapped(
+    table: TokenTable, examples: Examples, tokenizer: Tokenizer, order: Order
+) -> dict[str, int]:
+    """Tokens and unknown ones of each field as they would be without the map of characters.
+
+    Of whole rationales: `table` is what `tokenize` makes of the examples. Nothing without a map.
+    """
     if tokenizer.unmapped is None:
         return {}
-    targets = examples.targets
     texts = {
         "inputs": [text for text in examples.inputs for _ in order.replies],
-        "labels": [target.label for target in targets],
-        "rationales": [target.rationale for target in targets] * order.uses_rationale,
+        "labels": [target.label for target in examples.targets],
+        "rationales": [target.rationale for target in examples.targets],
     }
-    counts = {}
-    for field, of_field in texts.items():
-        signs = [text for text in of_field if not ASCII.keys().isdisjoint(text)]
-        before, after = (
-            sum(ids.count(one.unknown) for ids in one.encode(signs))
-            for one in (tokenizer.unmapped, tokenizer)
-        )
-        counts[f"{field}/unknown_mapped"] = before - after
-    return counts
+    counts = count_tokens(table, tokenizer.unknown, order)
+    for field in {name.partition("/")[0] for name in counts}:
+        signs = [text for text in texts[field] if not ASCII.keys().isdisjoint(text)]
+        for one, sign in ((tokenizer, -1), (tokenizer.unmapped, 1)):
+            ids = list(itertools.chain.from_iterable(one.encode(signs)))
+            counts[f"{field}/tokens"] += sign * len(ids)
+            counts[f"{field}/unknown"] += sign * ids.count(one.unknown)
+    return {f"{name}_unmapped": count for name, count in counts.items()}
 
 
 def _tokenize(examples: Examples, inputs: list[str], tokenizer: Tokenizer) -> TokenTable:

@@ -15,7 +15,7 @@ def keep_words(table: TokenTable, choice: WordChoice) -> TokenTable:
     """Drops the words that `choice` doesn't keep, and numbers words and steps anew.
 
     Raises:
-      InputError: if key words are asked for and a rationale names none.
+      InputError: if key words are asked for and no rationale names any.
     """
     if choice.name == "all":
         return table
@@ -45,7 +45,7 @@ def count_words(table: TokenTable, kept: TokenTable, choice: WordChoice) -> dict
     """What a choice of words left out, and of how many rationales that held it."""
     if choice.name == "all":
         return {}
-    words = [sum(_num_words(one.words[slice(*row)]) for row in _rows(one)) for one in (table, kept)]
+    words = [sum(_lengths(one)) for one in (table, kept)]
     emptied = (table.rationales.lengths > 0) & (kept.rationales.lengths == 0)
     counts = {
         "dropped/words of rationales": words[0] - words[1],
@@ -54,7 +54,17 @@ def count_words(table: TokenTable, kept: TokenTable, choice: WordChoice) -> dict
     if choice.name.startswith("without"):
         held = int((getattr(table, choice.named).lengths > 0).sum())
         counts[f"kept/rationales that held what is left out ({choice.name})"] = held
+    if choice.name == "key_words":
+        counts["kept/rationales with fewer key words than asked for"] = _count_short(table, choice)
     return counts
+
+
+def _count_short(table: TokenTable, choice: WordChoice) -> int:
+    """Rationales that name fewer key words than the choice takes of so many words."""
+    return sum(
+        len(choice.keep(number, named)) < len(choice.keep(number, np.arange(number)))
+        for number, named in zip(_lengths(table), table.key_words, strict=True)
+    )
 
 
 def _ranked(table: TokenTable, choice: WordChoice) -> Ragged | list[np.ndarray]:
@@ -66,24 +76,23 @@ def _ranked(table: TokenTable, choice: WordChoice) -> Ragged | list[np.ndarray]:
     )
     return [
         np.argsort(word_keys(stream[[target]], np.arange(number, dtype=np.uint32))[0])
-        for target, number in enumerate(
-            _num_words(table.words[slice(*row)]) for row in _rows(table)
-        )
+        for target, number in enumerate(_lengths(table))
     ]
 
 
 def _check_named(table: TokenTable) -> None:
-    if not table.key_words.lengths.all():
-        missing = int((table.key_words.lengths == 0).sum())
+    """Refuses a table without key words; a rationale without any is counted."""
+    if not table.key_words.lengths.any():
         raise InputError(
-            f"config.data.words.name='key_words': {missing} of {table.num_targets} rationales "
-            "name no key words in their records"
+            f"config.data.words.name='key_words': none of {table.num_targets} rationales has any "
+            "key word, in its record or by config.data.scores"
         )
 
 
-def _rows(table: TokenTable) -> zip:
-    """Where each rationale's tokens begin and end."""
-    return zip(table.rationales.offsets[:-1], table.rationales.offsets[1:], strict=True)
+def _lengths(table: TokenTable) -> list[int]:
+    """Words of each rationale."""
+    bounds = zip(table.rationales.offsets[:-1], table.rationales.offsets[1:], strict=True)
+    return [_num_words(table.words[start:stop]) for start, stop in bounds]
 
 
 def _num_words(of_token: np.ndarray) -> int:

@@ -16,13 +16,16 @@ class Given:
     to say them, and the connective, before it says the label (a forced rationale).
 
     Attributes:
-      rationales: Tokens of each, by the question's id. A question without one is asked without.
+      rationales: Tokens of each, by the question's id. A question without one is asked without:
+        a student that reads rationales reads an empty one behind the connective.
       target_length: Tokens of a target at most: what a forced rationale shares with connective,
         label and EOS, as in training.
+      words: Which words of them these are, as data.words.name says it. No perturbation is made.
     """
 
     rationales: Mapping[str, Sequence[int]]
     target_length: int
+    words: str = "all"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,17 +71,12 @@ def ask(
     connective = tokenizer.encode([order.connective])[0]
     asked = []
     for question, tokens in zip(questions, tokenizer.encode(texts), strict=True):
-        one = Asked(
-            [*tokens[: input_length - 1], tokenizer.eos],
-            labels_of(task, question),
-            cut=max(len(tokens) + 1 - input_length, 0),
-        )
         rationale = given.rationales.get(question.id) if given else None
+        read = order.answer.read(tokens, connective, rationale or (), input_length, tokenizer.eos)
+        room = input_length - 1 - len(connective) * order.reads_rationale - len(tokens)
+        one = Asked(read, labels_of(task, question), cut=max(-room, 0))
         if rationale is not None and order.reads_rationale:
-            room = input_length - 1 - len(connective)
-            read = order.answer.read(tokens, connective, rationale, input_length, tokenizer.eos)
-            one = dataclasses.replace(one, input=read, cut=max(len(tokens) - room, 0))
-            one = _with_rationale(one, rationale, max(room - len(tokens), 0))
+            one = _with_rationale(one, rationale, max(room, 0))
         elif rationale is not None:
             # So that any label fits: a shorter gold label is not told by a longer rationale.
             longest = max(map(len, tokenizer.encode(one.labels)))

@@ -66,7 +66,7 @@ def given_rationales(
         name: table.rationales[first].tolist()
         for name, first in zip(examples.ids, firsts, strict=True)
     }
-    return Given(rationales, config.data.target_length)
+    return Given(rationales, config.data.target_length, there.data.words.name)
 
 
 def _name_in_source(config: ConfigDict, split: str) -> str:

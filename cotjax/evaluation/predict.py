@@ -9,6 +9,7 @@ from rich.progress import Progress
 from cotjax.evaluation.asking import Asked, Given, ask
 from cotjax.evaluation.choices import Candidates, label_logprobs
 from cotjax.evaluation.generation import generate
+from cotjax.evaluation.reading import as_written, outcome_of, read_answer
 from cotjax.evaluation.student import Student
 from cotjax.targets.orders import Order, Reply
 from cotjax.targets.segments import Kind
@@ -71,6 +72,10 @@ class Parts:
     label: list[int] | None
     rationale: list[int] | None
 
+    def label_of(self, tokens: Sequence[int]) -> Sequence[int]:
+        """The label; where it is not told from the rationale, all `tokens` that were generated."""
+        return tokens if self.label is None else self.label
+
 
 def predict(
     student: Student,
@@ -121,9 +126,10 @@ def predict(
         split([*one.prefix, *tokens], order.answer, connective, eos)
         for one, tokens in zip(asked, written, strict=True)
     ]
+    spelt = as_written(student.tokenizer, questions)
     predictions = [
-        _judge(student, task, question, *said, given is not None)
-        for question, *said in zip(questions, asked, written, parts, strict=True)
+        _judge(student, task, *said, given is not None)
+        for said in zip(questions, spelt, asked, written, parts, strict=True)
     ]
     if not choices:
         return predictions
@@ -179,6 +185,7 @@ def _judge(
     student: Student,
     task: Task,
     question: Question,
+    spelt: Question,
     asked: Asked,
     tokens: Sequence[int],
     parts: Parts,
@@ -186,7 +193,7 @@ def _judge(
 ) -> Prediction:
     """The prediction by generation."""
     decode = student.tokenizer.decode
-    answer = read_answer(student, task, question, tokens, parts)
+    answer = read_answer(task, question, spelt, decode(parts.label_of(tokens)))
     rationale = parts.rationale if asked.rationale is None else asked.rationale
     return Prediction(
         id=question.id,
@@ -200,21 +207,6 @@ def _judge(
         given=asked.rationale is not None if is_given else None,
         rationale_cut=asked.rationale_cut or None,
     )
-
-
-def read_answer(
-    student: Student, task: Task, question: Question, tokens: Sequence[int], parts: Parts
-) -> str | None:
-    """What the task reads in generated tokens. Without the connective they are read as a whole."""
-    label = tokens if parts.label is None else parts.label
-    return task.parse(student.tokenizer.decode(label), question)
-
-
-def outcome_of(task: Task, question: Question, answer: str | None) -> str:
-    """`right`, `wrong` or `unparsed`."""
-    if answer is None:
-        return "unparsed"
-    return "right" if task.is_right(answer, question) else "wrong"
 
 
 def _candidates(

@@ -36,7 +36,7 @@ def summary_table(summary: Mapping[str, Any], title: str) -> Table:
         )
     table.add_row("questions cut to the input length", "", "", f"{summary['inputs_cut']:,}")
     if "rationales_given" in summary:
-        table.add_row("rationales given", "", "", f"{summary['rationales_given']:,}")
+        table.add_row("rationales given (unperturbed)", "", "", f"{summary['rationales_given']:,}")
         table.add_row("questions without one", "", "", f"{summary['rationales_missing']:,}")
         table.add_row("rationales cut", "", "", f"{summary['rationales_cut']:,}")
     by_samples = summary.get("accuracy_by_samples", [])

@@ -75,6 +75,8 @@ def evaluate(
     if folder is not None and jax.process_index() == 0:
         source = f"records:{records}" if records else config.task.source
         about = {"split": split, "step": step, "source": source}
+        if given is not None:
+            about["given"] = {"words": given.words, "perturbation": "none"}
         if sampling is not None:
             about["sampling"] = dataclasses.asdict(sampling)
         subset = len(asked) if len(asked) < len(questions) else None

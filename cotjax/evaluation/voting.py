@@ -19,12 +19,11 @@ from cotjax.evaluation.generation import sample
 from cotjax.evaluation.predict import (
     Prediction,
     Sample,
-    outcome_of,
-    read_answer,
     said_connective,
     split,
     stops_of,
 )
+from cotjax.evaluation.reading import as_written, outcome_of, read_answer
 from cotjax.evaluation.student import Student
 from cotjax.targets.orders import Order
 from cotjax.tasks.base import Question, Task
@@ -111,10 +110,10 @@ def predict_by_vote(
         stops=stops_of(order, connective),
         progress=progress,
     )
-
+    spelt = as_written(student.tokenizer, questions)
     return [
         _elect(student, task, order, *said, given is not None)
-        for said in zip(questions, asked, written, strict=True)
+        for said in zip(questions, spelt, asked, written, strict=True)
     ]
 
 
@@ -123,6 +122,7 @@ def _elect(
     task: Task,
     order: Order,
     question: Question,
+    spelt: Question,
     asked: Asked,
     written: Sequence[Sequence[int]],
     is_given: bool,
@@ -132,7 +132,7 @@ def _elect(
     connective = said_connective(student, order)
     parts = [split([*asked.prefix, *tokens], order.answer, connective, eos) for tokens in written]
     answers = [
-        read_answer(student, task, question, tokens, of_sample)
+        read_answer(task, question, spelt, decode(of_sample.label_of(tokens)))
         for tokens, of_sample in zip(written, parts, strict=True)
     ]
     samples = [Sample(decode(tokens), a) for tokens, a in zip(written, answers, strict=True)]

@@ -6,6 +6,7 @@ layer_types) write them. What is not supported is refused by name.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,6 +64,8 @@ FEATURES: dict[str, tuple[Any, tuple[str, ...]]] = {
 }
 ACTIVATIONS = ("silu", "gelu_pytorch_tanh")
 LAYER_TYPES = ("full_attention", "sliding_attention")
+MOST = 2**31 - 1  # of any size: JAX counts in 32 bits
+MOST_LAYERS = 1_000  # the largest models have 126
 
 
 def read_causal_config(
@@ -137,14 +140,19 @@ class _Fields:
     def whole(self, name: str, default: int | None = None) -> int:
         """A positive whole number; null or absent means the default."""
         value = default if self.values.get(name) is None else self.values[name]
-        return self._checked(
-            name, value, type(value) is int and value > 0, "a positive whole number"
-        )
+        good = type(value) is int and 0 < value <= MOST
+        return self._checked(name, value, good, "a positive whole number below 2**31")
+
+    def count(self, name: str) -> int:
+        """A whole number that may be 0."""
+        value = self.values.get(name)
+        return self._checked(name, value, type(value) is int and value >= 0, "a whole number")
 
     def number(self, name: str) -> float:
         """A positive number."""
         value = self.values.get(name)
-        return self._checked(name, value, type(value) in (int, float) and value > 0, "a number > 0")
+        good = type(value) in (int, float) and 0 < value < math.inf
+        return self._checked(name, value, good, "a number > 0")
 
     def optional_number(self, name: str) -> float | None:
         """A positive number, or None where it is null or absent."""
@@ -164,14 +172,14 @@ class _Fields:
         if value is None:
             raise InputError(f"{self.origin}: {name} is missing")
         if not good:
-            raise InputError(f"{self.origin}: {name} is {value!r}, not {wanted}")
+            raise InputError(f"{self.origin}: {name} is {value!r:.80}, not {wanted}")
         return value
 
 
 def _read_fields(values: Mapping[str, Any], origin: str) -> _Fields:
     """The values of the text model, once nothing that is not supported is among them."""
     model_type = values.get("model_type")
-    if model_type not in DEFAULTS:
+    if not isinstance(model_type, str) or model_type not in DEFAULTS:
         known = ", ".join(DEFAULTS)
         raise InputError(f"{origin}: model_type {model_type!r} is not supported, only {known}")
     if model_type == "gemma3":
@@ -211,6 +219,8 @@ def _layers(fields: _Fields) -> tuple[LayerKind, ...]:
 def _layer_types(fields: _Fields) -> list[str]:
     """Of every layer one of LAYER_TYPES: as written out, or by the rule of the model."""
     count, types = fields.whole("num_hidden_layers"), fields.values.get("layer_types")
+    if count > MOST_LAYERS:
+        raise InputError(f"{fields.origin}: num_hidden_layers is {count}, above {MOST_LAYERS}")
     if types is None:
         return [LAYER_TYPES[_slides(fields, number)] for number in range(count)]
     if not isinstance(types, list) or len(types) != count:
@@ -224,7 +234,7 @@ def _layer_types(fields: _Fields) -> list[str]:
 def _slides(fields: _Fields, number: int) -> bool:
     """Whether a layer has a sliding window where layer_types is not written out."""
     if fields.model_type.startswith("qwen"):
-        return number >= fields.values["max_window_layers"]
+        return number >= fields.count("max_window_layers")
     if fields.model_type in _GEMMAS:
         return (number + 1) % fields.whole("sliding_window_pattern") != 0
     return fields.model_type == "mistral"
@@ -242,6 +252,8 @@ def _ropes(fields: _Fields) -> dict[str, Rope]:
     local = fields.optional_number("rope_local_base_freq")
     full = parameters.get("full_attention") or {} if nested else parameters
     sliding = parameters.get("sliding_attention") or {} if nested else {} if local else full
+    if not (isinstance(full, Mapping) and isinstance(sliding, Mapping)):
+        raise InputError(f"{origin}: the rope scaling of a layer type is not an object")
     return {
         "full_attention": read_rope(full, theta, context, origin),
         "sliding_attention": read_rope(sliding, local or theta, context, origin),

@@ -126,11 +126,14 @@ def _rope(
     header: Header, architecture: str, config: dict[str, Any], factors: np.ndarray | None
 ) -> dict[str, Any]:
     theta = header.get(f"{architecture}.rope.freq_base", float, 10000.0)
+    if not 1 < theta < math.inf:
+        raise InputError(f"{header.path}: {architecture}.rope.freq_base is {theta}, not above 1")
     scaling = _rope_scaling(header, f"{architecture}.rope.")
     if factors is not None and not np.all(factors == 1):
         if scaling:
             raise InputError(f"{header.path}: {scaling['rope_type']} scaling beside {ROPE_FACTORS}")
-        scaling = llama3_scaling(factors, theta) if np.min(factors) >= 1 else None
+        finite = np.min(factors) >= 1 and np.isfinite(np.max(factors))
+        scaling = llama3_scaling(factors, theta) if finite else None
         if scaling is None or len(factors) != config["head_dim"] // 2:
             raise InputError(f"{header.path}: {ROPE_FACTORS} holds no scaling of Llama 3's kind")
     return {"rope_theta": theta, "rope_scaling": scaling}

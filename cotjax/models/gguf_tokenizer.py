@@ -16,6 +16,7 @@ from cotjax.models.gguf_header import Header
 
 SPACE = "▁"
 UNKNOWN = "<unk>"
+MOST_CHARACTERS = 1_024  # of a token: every way to part one is looked at; Llama 3's has 128 spaces
 
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
@@ -177,6 +178,8 @@ def _read_tokens(header: Header) -> list[str]:
     tokens = header.get("tokenizer.ggml.tokens", list)
     seen = set()
     for token in tokens:
+        if len(token) > MOST_CHARACTERS:
+            raise InputError(f"{header.path}: tokenizer.ggml.tokens holds {token!r:.60}, too long")
         if token in seen:
             raise InputError(f"{header.path}: tokenizer.ggml.tokens holds {token!r:.60} twice")
         seen.add(token)

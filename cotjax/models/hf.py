@@ -22,6 +22,8 @@ from cotjax.models.safetensors_files import SafetensorsFiles
 from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
 from cotjax.models.weights import load, path_name
 
+MOST = 2**31 - 1  # of any size: JAX counts in 32 bits
+
 __all__ = [
     "TOKENIZER_FILES",
     "abstract_params",
@@ -50,8 +52,11 @@ def read_config(folder: Path, **overrides: Any) -> T5Config:
     values.setdefault("num_decoder_layers", values.get("num_layers"))
     values.setdefault("scale_decoder_outputs", values.get("tie_word_embeddings", True))
     values["gated"] = projection == "gated-gelu"
-    values["tied"] = "lm_head.weight" not in SafetensorsFiles(folder).names
-    return T5Config(**_checked_fields(path, values) | overrides)
+    names = SafetensorsFiles(folder).names
+    values["tied"] = "lm_head.weight" not in names
+    fields = _checked_fields(path, values)
+    _check_sizes(path, fields, num_tensors=len(names))
+    return T5Config(**fields | overrides)
 
 
 def _checked_fields(path: Path, values: dict[str, Any]) -> dict[str, Any]:
@@ -63,12 +68,27 @@ def _checked_fields(path: Path, values: dict[str, Any]) -> dict[str, Any]:
         value = values.get(field.name, field.default)
         if value is dataclasses.MISSING:
             raise InputError(f"{path}: {field.name} is missing")
-        if not isinstance(value, (int, float) if field.type is float else field.type):
+        if type(value) not in ((int, float) if field.type is float else (field.type,)):
             raise InputError(
                 f"{path}: {field.name} is {value!r}, not of type {field.type.__name__}"
             )
         fields[field.name] = value
     return fields
+
+
+def _check_sizes(path: Path, fields: dict[str, Any], num_tensors: int) -> None:
+    """Refuses sizes of no model, before anything of such a size is made."""
+    for name, value in fields.items():
+        if name.endswith("_token_id"):
+            allowed, wanted = 0 <= value < fields["vocab_size"], "an id below vocab_size"
+        elif name == "dropout_rate":
+            allowed, wanted = 0 <= value < 1, "a number from 0 to 1"
+        elif name.endswith("_layers"):  # each has several tensors
+            allowed, wanted = 1 <= value <= num_tensors, f"that of {num_tensors} tensors"
+        else:
+            allowed, wanted = value is False or 0 < value <= MOST, "above 0 and below 2**31"
+        if not allowed:
+            raise InputError(f"{path}: {name} is {value!r}, not {wanted}")
 
 
 def check_tokenizer(tokenizer_size: int, config: T5Config) -> None:

@@ -1,11 +1,11 @@
 """Folders in Hugging Face's layout: where a model or a tokenizer lies on this machine."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
 
+from cotjax import json_files
 from cotjax.errors import InputError
 
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json")
@@ -60,14 +60,31 @@ def _resolve(source: str, patterns: tuple[str, ...]) -> Path:
         raise InputError(f"{source}: neither a folder nor a model of the Hub: {reason}") from error
 
 
+def load_fast_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder, as transformers reads it; no code that lies there is ever run.
+
+    Raises:
+      InputError: where there is none, or its files are damaged or ask for code of their own.
+    """
+    from transformers import AutoTokenizer
+
+    # Without any of these, transformers would make a T5's tokenizer that knows no words.
+    if not any((Path(folder) / name).exists() for name in VOCABULARIES):
+        missing = ", ".join(VOCABULARIES)
+        raise InputError(f"{folder}: no tokenizer could be loaded (it holds none of {missing})")
+    try:
+        # Left open, transformers asks at the terminal whether to run a folder's code.
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # damaged files end in errors of every kind
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{folder}: no tokenizer could be loaded ({told[0]:.200})") from error
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: missing, this is no folder of a model") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON in UTF-8: {error}") from error
+    if not path.exists():
+        raise InputError(f"{path}: missing, this is no folder of a model")
+    values = json_files.read_json(path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: not a JSON object")
     return values

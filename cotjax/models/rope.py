@@ -111,7 +111,7 @@ def read_rope(
     given = {key: value for key, value in parameters.items() if value is not None}
     legacy = given.pop("type", "default")  # of files before transformers 4.45
     name = given.pop("rope_type", legacy)
-    if name not in SCALINGS:
+    if not isinstance(name, str) or name not in SCALINGS:
         raise InputError(f"{origin}: rope scaling {name!r} is not one of {', '.join(SCALINGS)}")
     if given.get("partial_rotary_factor") == 1:  # all of a head rotates, as it always does here
         del given["partial_rotary_factor"]
@@ -119,11 +119,16 @@ def read_rope(
     for key, value in given.items():
         if key not in fields:
             raise InputError(f"{origin}: {key} of the rope scaling {name!r} is not supported")
-        if not isinstance(value, bool if key == "truncate" else int | float) or value < 0:
-            raise InputError(f"{origin}: {key} of the rope scaling is {value!r}")
+        good = type(value) in (int, float) and 0 < value < math.inf
+        if not (type(value) is bool if key == "truncate" else good):
+            raise InputError(f"{origin}: {key} of the rope scaling is {value!r:.80}")
     defaults = {"rope_theta": theta, "original_max_position_embeddings": max_position_embeddings}
     given = {key: value for key, value in defaults.items() if key in fields} | given
     for key, field in fields.items():
         if key not in given and field.default is dataclasses.MISSING:
             raise InputError(f"{origin}: {key} of the rope scaling {name!r} is missing")
+    if given["rope_theta"] <= 1:
+        raise InputError(f"{origin}: rope_theta is {given['rope_theta']!r}, not above 1")
+    if name == "llama3" and given["low_freq_factor"] >= given["high_freq_factor"]:
+        raise InputError(f"{origin}: low_freq_factor of the rope scaling is not the lower one")
     return SCALINGS[name](**given)

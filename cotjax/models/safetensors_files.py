@@ -10,12 +10,14 @@ from safetensors import SafetensorError, safe_open
 from cotjax.errors import InputError
 from cotjax.models.hub import PICKLED, read_json
 
+FLOATS = ("F64", "F32", "F16", "BF16")  # others are quantised: their integers are no weights
+
 
 class SafetensorsFiles:
     """The tensors of a folder by name; a file is mapped into memory when first needed.
 
-    Satisfies `weights.Tensors`. A file that is missing, truncated or no safetensors, or that lacks
-    what the index promises, is an InputError.
+    Satisfies `weights.Tensors`. A file that is missing, truncated or no safetensors, that lacks
+    what the index promises, or lies elsewhere than in the folder, is an InputError.
     """
 
     def __init__(self, folder: Path):
@@ -45,6 +47,12 @@ class SafetensorsFiles:
             files = read_json(index).get("weight_map")
             if not isinstance(files, dict):
                 raise InputError(f"{index}: weight_map is missing")
+            for name, file in files.items():
+                if not isinstance(file, str) or not _is_plain(file):
+                    raise InputError(
+                        f"{index}: weight_map puts {name!r:.80} into {file!r:.80}, which is no "
+                        "name of a safetensors file in this folder"
+                    )
             return files
         if any(self.source.glob("*.bin")):
             raise InputError(f"{self.source}: holds no safetensors; {PICKLED}")
@@ -62,8 +70,17 @@ class SafetensorsFiles:
         return self._open[name]
 
     def _slices(self, name: str) -> Any:
+        path = self.source / self._files[name]
         try:
-            return self._file(self._files[name]).get_slice(name)
+            slices = self._file(self._files[name]).get_slice(name)
         except SafetensorError as error:
-            path = self.source / self._files[name]
             raise InputError(f"{path}: tensor {name} of the index is missing") from error
+        if (kind := slices.get_dtype()) not in FLOATS:
+            known = ", ".join(FLOATS)
+            raise InputError(f"{path}: tensor {name} is of the type {kind}, only {known} are read")
+        return slices
+
+
+def _is_plain(file: str) -> bool:
+    """Whether this names a file of a folder, and nothing above or below."""
+    return file.endswith(".safetensors") and not {"/", "\\", "\0"} & set(file)

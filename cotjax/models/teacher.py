@@ -1,18 +1,16 @@
 """A teacher from a folder, the Hub or a GGUF file: its config, its weights and its tokenizer."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 from jax.sharding import Mesh
 
-from cotjax.errors import InputError
 from cotjax.models.causal_config import CausalConfig
 from cotjax.models.causal_fields import read_causal_config, read_eos_token_ids
 from cotjax.models.causal_layout import TensorNames, abstract_params, is_ignored, param_shardings
 from cotjax.models.gguf import GGUFFile
-from cotjax.models.hub import VOCABULARIES, read_json, resolve, resolve_tokenizer
+from cotjax.models.hub import load_fast_tokenizer, read_json, resolve, resolve_tokenizer
 from cotjax.models.safetensors_files import SafetensorsFiles
 from cotjax.models.weights import Tensors, load
 
@@ -55,7 +53,7 @@ def load_causal(source: str, mesh: Mesh, dtype: str | None = None) -> Teacher:
     folder = resolve(source)
     tensors = SafetensorsFiles(folder)
     config = read_config(folder, tensors, **choices)
-    tokenizer = _tokenizer_of(folder)  # first, because it is the faster one to fail
+    tokenizer = load_fast_tokenizer(folder)  # first, because it is the faster one to fail
     return Teacher(config, load_params(tensors, config, mesh), tokenizer)
 
 
@@ -63,7 +61,7 @@ def load_tokenizer(source: str) -> Any:
     """Loads the tokenizer of a teacher alone, from what `load_causal` takes."""
     if source.endswith(".gguf"):
         return GGUFFile(Path(source).expanduser()).tokenizer()
-    return _tokenizer_of(resolve_tokenizer(source))
+    return load_fast_tokenizer(resolve_tokenizer(source))
 
 
 def read_config(folder: Path, tensors: Tensors, **choices: Any) -> CausalConfig:
@@ -95,17 +93,3 @@ def _config(
 ) -> CausalConfig:
     has_head = TensorNames.of(tensors.names).head in tensors.names
     return read_causal_config(values, origin, has_head=has_head, **choices)
-
-
-def _tokenizer_of(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    # Without any of these, transformers would make a T5's tokenizer that knows no words.
-    if not any((folder / name).exists() for name in VOCABULARIES):
-        missing = ", ".join(VOCABULARIES)
-        raise InputError(f"{folder}: no tokenizer could be loaded (it holds none of {missing})")
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{folder}: no tokenizer could be loaded ({reason})") from error

@@ -27,6 +27,7 @@ def along(
     title: str,
     axis: str | None = None,
     also: Mapping[str, Any] | None = None,
+    against: str | None = None,
 ) -> tuple[Variant, ...]:
     """A variant a value of one field.
 
@@ -37,11 +38,16 @@ def along(
       title: Names them in the report, with `{}` where the value goes.
       axis: The name of the axis in plots; by default the last part of the field's.
       also: What all of them override beside.
+      against: What all of them are compared with besides the baseline.
     """
     axis = axis or field.rpartition(".")[2]
     return tuple(
         Variant(
-            f"{name}-{value}", title.format(value), {**(also or {}), field: value}, {axis: value}
+            name=f"{name}-{value}",
+            title=title.format(value),
+            overrides={**(also or {}), field: value},
+            axes={axis: value},
+            against=against,
         )
         for value in values
     )
@@ -49,6 +55,10 @@ def along(
 
 def cross(*groups: Sequence[Variant]) -> tuple[Variant, ...]:
     """All combinations of one variant from each group; the last group changes fastest.
+
+    Where members name what they are compared with, a combination is compared with the one that has
+    those in their places: of `label_first` and a `mask` against `intact`, `label_first-mask` with
+    `label_first-intact`.
 
     Raises:
       InputError: if two variants of a combination set the same field.
@@ -66,4 +76,6 @@ def _join(variants: Sequence[Variant]) -> Variant:
         overrides |= variant.overrides
         axes |= variant.axes
     name = "-".join(variant.name for variant in variants)
-    return Variant(name, ", ".join(variant.title for variant in variants), overrides, axes)
+    title = ", ".join(variant.title for variant in variants)
+    against = "-".join(variant.against or variant.name for variant in variants)
+    return Variant(name, title, overrides, axes, against if against != name else None)

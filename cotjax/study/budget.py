@@ -2,16 +2,21 @@
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from ml_collections.config_dict import ConfigDict
+from rich.progress import Progress
 
 from cotjax import config as configs
 from cotjax.data.work import Work
 from cotjax.errors import InputError
+from cotjax.evaluation.batching import advancing
 from cotjax.json_files import dump_json, read_json, replace_file
 from cotjax.models.t5_config import T5Config
 from cotjax.study.grid import PlannedRun, Study, config_of
+from cotjax.study.same import data_hashes
+from cotjax.tasks.splits import Splits
 from cotjax.training.prepare import Experiment, prepare
 from cotjax.training.throughput import train_flops
 
@@ -26,15 +31,17 @@ STRETCHED = ("schedule.warmup_steps", "evaluation.every", "checkpoint.every")  #
 class Budget:
     """The lengths of a study's runs.
 
-    Counting lays out every step, about a millisecond each, so what was counted is kept in a file.
+    Counting lays out every step, about a millisecond each, so what was counted is kept in a file,
+    and how far it is can be shown.
     """
 
-    def __init__(self, study: Study, file: Path):
-        """Reads what was counted before."""
-        self._study, self._file = study, file
+    def __init__(self, study: Study, file: Path, splits: Splits):
+        """Reads what was counted before, of these or of other data."""
+        self._study, self._file, self._splits = study, file, splits
+        self._data: dict[str | None, str] = {}  # by the folder of records
         self._counted: dict[str, int] = read_json(file) if file.exists() else {}
 
-    def fit(self, run: PlannedRun) -> PlannedRun:
+    def fit(self, run: PlannedRun, progress: Progress | None = None) -> PlannedRun:
         """The run at its length: it ends at the first step that reaches the budget of its seed.
 
         Warm-up, and the steps between evaluations and checkpoints, are stretched with it.
@@ -46,9 +53,14 @@ class Budget:
         if by == "steps":
             return run
         baseline = config_of(self._study.base, self._study.baseline_variant, run.seed)
-        key = f"{by} of {configs.config_hash(baseline)}, steps of {_hash_of_steps(run.config)}"
+        key = f"{self._key(baseline)}, steps of {_hash_of_steps(run.config)}"
         if key not in self._counted:
-            self._keep(key, _steps_to(by, run.config, self._total(baseline)))
+            budget = self._total(baseline, progress)
+            told = f"counting {by} of {run.spoken}"
+            with advancing(progress, told, baseline.schedule.total_steps) as advance:
+                whole = baseline.schedule.total_steps / max(budget, 1)
+                steps = _steps_to(by, run.config, budget, lambda more: advance(more * whole))
+            self._keep(key, steps)
         return dataclasses.replace(run, config=stretched(run.config, self._counted[key]))
 
     def text(self) -> str:
@@ -70,15 +82,27 @@ class Budget:
             return "Runs take as many steps as their variant says: not the same number."
         return f"Every run takes {plain[0]:,} steps."
 
-    def _total(self, config: ConfigDict) -> int:
+    def _total(self, config: ConfigDict, progress: Progress | None) -> int:
         """How much the baseline's run has."""
-        by = self._study.budget
-        key = f"{by} of {configs.config_hash(config)}"
+        by, steps = self._study.budget, config.schedule.total_steps
+        key = self._key(config)
         if key not in self._counted:
-            experiment = prepare(config, row_multiple=1)
-            steps = range(config.schedule.total_steps)
-            self._keep(key, sum(_amount(by, experiment, step) for step in steps))
+            experiment, total = prepare(config, row_multiple=1), 0
+            told = f"counting {by} of the baseline, seed {config.seed}"
+            with advancing(progress, told, steps) as advance:
+                for step in range(steps):
+                    total += _amount(by, experiment, step)
+                    advance(1)
+            self._keep(key, total)
         return self._counted[key]
+
+    def _key(self, config: ConfigDict) -> str:
+        """What the count of a run depends on."""
+        records = config.data.records
+        if records not in self._data:
+            hashes = data_hashes(config, self._splits)
+            self._data[records] = f"data {hashes['data']}, rationales {hashes['rationales']}"
+        return f"{self._study.budget} of {configs.config_hash(config)}, {self._data[records]}"
 
     def _keep(self, key: str, count: int) -> None:
         self._counted[key] = count
@@ -118,13 +142,14 @@ def _amount(by: str, experiment: Experiment, step: int) -> int:
     return amount_of(by, experiment.model, Work.of(experiment.steps[step], experiment.steps))
 
 
-def _steps_to(by: str, config: ConfigDict, budget: int) -> int:
+def _steps_to(by: str, config: ConfigDict, budget: int, advance: Callable[[int], None]) -> int:
     """The first number of steps that has at least the budget."""
     experiment = prepare(config, row_multiple=1)
     total, steps = 0, 0
     while total < budget:
-        total += _amount(by, experiment, steps)
-        steps += 1
+        amount = _amount(by, experiment, steps)
+        total, steps = total + amount, steps + 1
+        advance(amount)
         if steps == experiment.steps.per_epoch and total == 0:
             raise InputError(f"the study's budget is of {WORDS[by]}, and the run has none")
     return steps

@@ -1,5 +1,6 @@
 """Test questions on which a variant and its baseline differ, to be read beside the numbers."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from cotjax.errors import InputError
 from cotjax.json_files import read_json_lines
 from cotjax.study.grid import PlannedRun, Study
 from cotjax.study.one_run import predictions_file
+from cotjax.study.problems import Problems
 from cotjax.targets.keys import stable_hash
 from cotjax.tasks import configured_task
 from cotjax.tasks.base import Question
@@ -21,26 +23,55 @@ EACH = 3  # questions that the variant alone got right, and as many that the bas
 Segments = list[list[str]]  # [kind, text] each
 
 
-def differences(
-    study: Study, workdir: Path, runs: Sequence[PlannedRun], questions: Sequence[Question]
-) -> list[dict[str, Any]]:
-    """Up to six questions of each variant and the baseline, of the first seed that both have.
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """What a variant would be taught to say to test questions.
 
-    Half of them the variant alone got right, half the baseline alone; which ones is settled by a
-    hash of their ids, not by how well they look. `outputs` and `targets` are [variant's,
-    baseline's]; a target is what the variant would be taught to say to this test question, None
-    where its rationales are of training questions alone.
+    Attributes:
+      said: By question id.
+      reason: Why nothing can be known of any, in words; None where something is.
     """
-    baseline = study.baseline_variant.name
+
+    said: Mapping[str, Segments] = dataclasses.field(default_factory=dict)
+    reason: str | None = None
+
+
+def differences(
+    study: Study,
+    workdir: Path,
+    runs: Sequence[PlannedRun],
+    questions: Sequence[Question],
+    problems: Problems,
+) -> list[dict[str, Any]]:
+    """Up to six questions of each compared pair of variants, of the first seed that both have.
+
+    Half of them the variant alone got right, half the other alone (its `baseline`: the study's, and
+    the variant that it names by `against`); which ones is settled by a hash of their ids, not by
+    how well they look. `outputs` and `targets` are [variant's, baseline's]; a target is what the
+    variant would be taught to say to this test question, None where that can't be known, with the
+    reason in `without_targets`.
+    """
+    task = configured_task(study.base)  # variants may differ in label formats alone
+    inputs = {question.id: task.format_input(question) for question in questions}
     found = []
-    for variant in study.variants:
-        seeds = _seeds(runs, variant.name) & _seeds(runs, baseline)
-        if variant.name == baseline or not seeds:
+    for variant, other in _pairs(study):
+        seeds = _seeds(runs, variant) & _seeds(runs, other)
+        if not seeds:
             continue
         seed = min(seeds, key=study.seeds.index)
-        pair = [_find(runs, name, seed) for name in (variant.name, baseline)]
-        found += _between(workdir, pair)
-    return _with_texts(workdir, runs, found, {question.id: question for question in questions})
+        pair = [_find(runs, name, seed) for name in (variant, other)]
+        with problems.of(variant, seed, f"no examples beside {other!r}"):
+            found += [one | {"input": inputs[one["id"]]} for one in _between(workdir, pair)]
+    targets = _all_targets(workdir, runs, found, problems)
+    return [_with_targets(one, targets) for one in found]
+
+
+def _pairs(study: Study) -> list[tuple[str, str]]:
+    """Names of all variants that are compared, each pair once."""
+    baseline = study.baseline_variant.name
+    pairs = [(v.name, baseline) for v in study.variants if v.name != baseline]
+    pairs += [(v.name, v.against) for v in study.variants if v.against]
+    return list(dict.fromkeys(pairs))
 
 
 def _between(workdir: Path, pair: Sequence[PlannedRun]) -> list[dict[str, Any]]:
@@ -64,13 +95,13 @@ def _between(workdir: Path, pair: Sequence[PlannedRun]) -> list[dict[str, Any]]:
     ]
 
 
-def _with_texts(
+def _all_targets(
     workdir: Path,
     runs: Sequence[PlannedRun],
     found: Sequence[dict[str, Any]],
-    questions: Mapping[str, Question],
-) -> list[dict[str, Any]]:
-    """Adds input and targets; each variant's test targets are composed once a seed."""
+    problems: Problems,
+) -> dict[tuple[str, int], Targets]:
+    """By variant and seed, targets of the questions that are shown; each composed once."""
     wanted: dict[tuple[str, int], set[str]] = {}
     for one in found:
         for name in (one["variant"], one["baseline"]):
@@ -78,19 +109,23 @@ def _with_texts(
     targets = {}
     for (name, seed), ids in wanted.items():
         run = _find(runs, name, seed)
-        targets[name, seed] = _targets(run.config, workdir / run.folder, ids)
-    added = []
-    for one in found:
-        run = _find(runs, one["variant"], one["seed"])
-        text = configured_task(run.config).format_input(questions[one["id"]])
-        said = [
-            targets[one[whose], one["seed"]].get(one["id"]) for whose in ("variant", "baseline")
-        ]
-        added.append(one | {"input": text, "targets": said})
-    return added
+        with problems.of(name, seed, "no targets of test questions"):
+            targets[name, seed] = _targets(run.config, workdir / run.folder, ids)
+    return targets
 
 
-def _targets(config: ConfigDict, folder: Path, ids: Iterable[str]) -> dict[str, Segments]:
+def _with_targets(
+    one: dict[str, Any], targets: Mapping[tuple[str, int], Targets]
+) -> dict[str, Any]:
+    """Adds what both would be taught to say."""
+    sides = [targets.get((one[whose], one["seed"]), Targets()) for whose in ("variant", "baseline")]
+    return one | {
+        "targets": [side.said.get(one["id"]) for side in sides],
+        "without_targets": [side.reason for side in sides],
+    }
+
+
+def _targets(config: ConfigDict, folder: Path, ids: Iterable[str]) -> Targets:
     """What a run's config makes of some test questions, by their ids; in epoch 0, with its words.
 
     Of several rationales the first that the data order meets is shown.
@@ -98,19 +133,20 @@ def _targets(config: ConfigDict, folder: Path, ids: Iterable[str]) -> dict[str, 
     asked = config.copy_and_resolve_references()
     asked.task.train_split = asked.task.validation_split = config.task.test_split
     asked.model.tokenizer = str(folder / "tokenizer")
+    asked.data.fraction = 1.0  # of the training questions; here any may be shown
     missing, found = set(ids), {}
     try:
         experiment = prepare(asked, row_multiple=1)
-        for target in shown_targets(experiment, last_step=experiment.steps.per_epoch):
-            if target.id in missing:
-                said = [segment for reply in target.replies for segment in reply.segments]
-                found[target.id] = [[kind.name.lower(), text] for kind, text in said]
-                missing.remove(target.id)
-            if not missing:
-                break
-    except InputError:  # no rationales of this split
-        pass
-    return found
+    except InputError as error:  # such as no rationales of this split
+        return Targets(reason=str(error))
+    for target in shown_targets(experiment, last_step=experiment.steps.per_epoch):
+        if target.id in missing:
+            said = [segment for reply in target.replies for segment in reply.segments]
+            found[target.id] = [[kind.name.lower(), text] for kind, text in said]
+            missing.remove(target.id)
+        if not missing:
+            break
+    return Targets(found)
 
 
 def _predictions(workdir: Path, run: PlannedRun) -> Iterable[dict[str, Any]]:

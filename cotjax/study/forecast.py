@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import jax
 from rich.console import Console
 from rich.table import Table
 
@@ -17,12 +18,15 @@ from cotjax.errors import InputError
 from cotjax.json_files import read_json
 from cotjax.study.budget import amount_of
 from cotjax.study.grid import PlannedRun, Study, config_of, plan, plan_tuning
-from cotjax.study.plan import RESULT, Part, State, state_of
+from cotjax.study.plan import RESULT, Part, State, lacks_vote, state_of
 from cotjax.study.tuning import choose, final_runs
 from cotjax.tasks.sources import shared_records
 from cotjax.training.prepare import prepare
+from cotjax.training.throughput import peak_flops, train_flops
 
 SURVEYED_STEPS = 32  # whose mean stands for all
+TO_VOTE = "to vote"  # the state of a run that is finished but for the answers by vote
+TRAINED = ("finished", TO_VOTE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +38,10 @@ class Forecast:
       state: How far it is.
       steps: That it takes; None where its data can't be used.
       tokens: Supervised ones of all steps, from the mean of some.
-      seconds: That it still takes; None where no finished run tells.
+      flops: Of the matrix products of all steps, in the same way.
+      seconds: That it still takes; None where nothing tells.
+      at_least: Whether that is what its FLOPs take at the machine's peak rate: no finished run
+        tells how long runs really take.
       problem: Why its data can't be used.
     """
 
@@ -42,7 +49,9 @@ class Forecast:
     state: State
     steps: int | None = None
     tokens: float | None = None
+    flops: float | None = None
     seconds: float | None = None
+    at_least: bool = False
     problem: str = ""
 
 
@@ -58,22 +67,39 @@ def show_forecast(study: Study, workdir: Path, part: Part, console: Console | No
     for one in found:
         table.add_row(one.run.folder, _state(one), *_numbers(one))
     console.print(table)
-    console.print(_sum(found))
+    console.print(_sum(found) + "; votes come on top" * (study.samples is not None))
     for name, reason in _reasons(found):
         console.print(f"{name}: {reason}", markup=False, soft_wrap=True)
-    if study.tuning and not choose(study, workdir).by_variant:
+    if study.tuning and choose(study, workdir).open:
         console.print("the settings of runs/ follow from tuning/; shared/ comes on top of them")
 
 
 def forecast(study: Study, workdir: Path, part: Part) -> list[Forecast]:
     """The runs that are done here, in their order; those of tuning come first."""
-    tuning = plan_tuning(study)
-    chosen = final_runs(study, choose(study, workdir)) if tuning else []
-    runs = [*part.of(tuning), *part.of(chosen or plan(study))]
     works = _Works(study)
-    found = [_one(works, workdir, run) for run in runs]
-    times = [_timed(workdir / one.run.folder, one) for one in found if one.state.word == "finished"]
-    return [dataclasses.replace(one, seconds=_seconds_left(one, times)) for one in found]
+    runs = part.of([*plan_tuning(study), *_to_compare(study, workdir)])
+    found = [_one(works, workdir, run, study.samples) for run in runs]
+    times = [_timed(workdir / one.run.folder, one) for one in found if one.state.word in TRAINED]
+    known = [time for time in times if time is not None]
+    return [_with_time(one, known) for one in found]
+
+
+def _to_compare(study: Study, workdir: Path) -> list[PlannedRun]:
+    """The runs after tuning; of variants that have not chosen, untuned."""
+    if study.tuning is None:
+        return plan(study)
+    choices = choose(study, workdir)
+    untuned = [run for run in plan(study) if run.variant.name in choices.open]
+    return [*final_runs(study, choices), *untuned]
+
+
+@dataclasses.dataclass(frozen=True)
+class _MeanStep:
+    """What a step of a run has: supervised tokens, FLOPs, and what it takes of the budget."""
+
+    tokens: float
+    flops: float
+    spent: float
 
 
 class _Works:
@@ -81,21 +107,20 @@ class _Works:
 
     def __init__(self, study: Study):
         self._study = study
-        self._found: dict[str, tuple[Work, float] | InputError] = {}
+        self._found: dict[str, _MeanStep | InputError] = {}
 
-    def steps_and_tokens(self, run: PlannedRun) -> tuple[int, float]:
-        """How many a run takes; raises InputError if its data, or the baseline's, can't be used."""
+    def of(self, run: PlannedRun) -> tuple[int, _MeanStep]:
+        """A run's steps; raises InputError if its data, or the baseline's, can't be used."""
         study, steps = self._study, run.config.schedule.total_steps
-        tokens, spent = self._mean(run)
+        mean = self._mean(run)
         if study.budget != "steps":
             variant, seed = study.baseline_variant, run.seed
             baseline = PlannedRun(variant, seed, config_of(study.base, variant, seed))
-            budget = baseline.config.schedule.total_steps * self._mean(baseline)[1]
-            steps = math.ceil(budget / spent) if spent else 0
-        return steps, steps * tokens
+            budget = baseline.config.schedule.total_steps * self._mean(baseline).spent
+            steps = math.ceil(budget / mean.spent) if mean.spent else 0
+        return steps, mean
 
-    def _mean(self, run: PlannedRun) -> tuple[float, float]:
-        """Supervised tokens of a step, and what it takes of the budget."""
+    def _mean(self, run: PlannedRun) -> _MeanStep:
         key = f"{run.variant.name} {dict(run.settings)}"
         if key not in self._found:
             try:
@@ -107,27 +132,31 @@ class _Works:
             raise found
         return found
 
-    def _survey(self, run: PlannedRun) -> tuple[float, float]:
-        experiment = prepare(run.config, row_multiple=1)
-        steps = experiment.steps
+    def _survey(self, run: PlannedRun) -> _MeanStep:
+        experiment, by = prepare(run.config, row_multiple=1), self._study.budget
+        steps, model = experiment.steps, experiment.model
         works = [Work.of(steps[n], steps) for n in range(min(SURVEYED_STEPS, steps.per_epoch))]
-        tokens = statistics.fmean(work.supervised for work in works)
-        by = self._study.budget
-        if by == "steps":
-            return tokens, 1.0
-        return tokens, statistics.fmean(amount_of(by, experiment.model, work) for work in works)
+        return _MeanStep(
+            tokens=statistics.fmean(work.supervised for work in works),
+            flops=statistics.fmean(train_flops(model, work) for work in works),
+            spent=statistics.fmean(
+                1.0 if by == "steps" else amount_of(by, model, work) for work in works
+            ),
+        )
 
 
-def _one(works: _Works, workdir: Path, run: PlannedRun) -> Forecast:
+def _one(works: _Works, workdir: Path, run: PlannedRun, samples: int | None) -> Forecast:
     state = state_of(workdir / run.folder)
     if state.word == "finished":
         result = read_json(workdir / run.folder / RESULT)
+        if lacks_vote(workdir, run, samples):
+            state = dataclasses.replace(state, word=TO_VOTE)
         return Forecast(run, state, result["steps"], result["supervised_tokens"])
     try:
-        steps, tokens = works.steps_and_tokens(run)
+        steps, mean = works.of(run)
     except InputError as error:
         return Forecast(run, state, problem=str(error))
-    return Forecast(run, state, steps, tokens)
+    return Forecast(run, state, steps, steps * mean.tokens, steps * mean.flops)
 
 
 def _timed(folder: Path, one: Forecast) -> tuple[str, float] | None:
@@ -136,16 +165,21 @@ def _timed(folder: Path, one: Forecast) -> tuple[str, float] | None:
     return (one.run.variant.name, seconds / one.steps) if seconds else None
 
 
-def _seconds_left(one: Forecast, times: Sequence[tuple[str, float] | None]) -> float | None:
-    """From the mean of the variant's finished runs, or else of all finished runs."""
+def _with_time(one: Forecast, times: Sequence[tuple[str, float]]) -> Forecast:
+    """The time left: of the variant's finished runs, or else of all; or from FLOPs."""
     if one.state.word == "finished":
-        return 0.0
-    known = [time for time in times if time is not None]
-    own = [seconds for name, seconds in known if name == one.run.variant.name]
-    if one.steps is None or not known:
-        return None
+        return dataclasses.replace(one, seconds=0.0)
+    if one.flops is None:  # its data can't be used, or nothing tells how long a vote takes
+        return one
     left = max(one.steps - one.state.step, 0)
-    return left * statistics.fmean(own or [seconds for _, seconds in known])
+    if times:
+        own = [seconds for name, seconds in times if name == one.run.variant.name]
+        mean = statistics.fmean(own or [seconds for _, seconds in times])
+        return dataclasses.replace(one, seconds=left * mean)
+    peak = peak_flops(jax.devices())
+    if peak is None or not one.steps:
+        return one
+    return dataclasses.replace(one, seconds=left / one.steps * one.flops / peak, at_least=True)
 
 
 def _state(one: Forecast) -> str:
@@ -168,15 +202,29 @@ def _numbers(one: Forecast) -> tuple[str, str, str]:
     """Steps, tokens and time, `?` where unknown."""
     steps = "?" if one.steps is None else f"{one.steps:,}"
     tokens = "?" if one.tokens is None else f"{one.tokens:,.0f}"
-    return steps, tokens, "?" if one.seconds is None else _clock(one.seconds)
+    if one.seconds is None:
+        return steps, tokens, "?"
+    return steps, tokens, "≥ " * one.at_least + _clock(one.seconds)
 
 
 def _sum(found: Sequence[Forecast]) -> str:
     states: Mapping[str, Any] = Counter(one.state.word for one in found)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    left = [one.seconds for one in found if not one.problem]
-    time = _clock(sum(left)) if None not in left else "not known before a run has finished"
-    return f"{len(found)} runs: {counts}; time left: {time}"
+    return f"{len(found)} runs: {counts}; time left: {_time_left(found)}"
+
+
+def _time_left(found: Sequence[Forecast]) -> str:
+    """Of all runs that could be run."""
+    left = [one.seconds for one in found if not one.problem and one.state.word != TO_VOTE]
+    if None in left:
+        return "not known before a run has finished"
+    time = _clock(sum(left))
+    if not any(one.at_least for one in found):
+        return time
+    return (
+        f"{time} at least (the FLOPs of training at the peak rate of matrix products here, which "
+        "small students stay far below; the first finished run tells)"
+    )
 
 
 def _clock(seconds: float) -> str:

@@ -16,6 +16,7 @@ from ml_collections.config_dict import ConfigDict
 from cotjax import config as configs
 from cotjax.config_checks import nearest
 from cotjax.errors import InputError
+from cotjax.targets.orders import ORDERS
 
 STEPS = "schedule.total_steps"
 BUDGETS = ("steps", "examples", "tokens", "flops")
@@ -32,12 +33,15 @@ class Variant:
       overrides: Values for fields of the base config, by dotted name, such as
         `{"data.words.k": 2}`.
       axes: Where it stands on the axes of plots, such as `{"fraction": 0.5}`; see `axes.along`.
+      against: Name of the variant that it is compared with besides the study's baseline, such as
+        the intact form of what it damages.
     """
 
     name: str
     title: str
     overrides: Mapping[str, Any]
     axes: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
+    against: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +79,8 @@ class Study:
         `tokens` (supervised ones) or `flops`: each ends at the first step that has as many as the
         baseline's run of the same seed, with its schedule stretched to that length.
       tuning: What every variant chooses for itself before it is compared.
+      samples: How many sampled answers to a test question vote, of students that say a rationale
+        before their label (see evaluation/voting.py); None for no vote beside the greedy answer.
     """
 
     title: str
@@ -86,6 +92,7 @@ class Study:
     baseline: str | None = None
     budget: str = "steps"
     tuning: Tuning | None = None
+    samples: int | None = None
 
     @property
     def baseline_variant(self) -> Variant:
@@ -111,6 +118,11 @@ class PlannedRun:
     config: ConfigDict
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     group: str = "runs"
+
+    @property
+    def can_vote(self) -> bool:
+        """Whether its student says a rationale before its label, in which samples may differ."""
+        return not ORDERS[self.config.data.order].answer.starts_with_label
 
     @property
     def name(self) -> str:
@@ -163,11 +175,16 @@ def plan(study: Study) -> list[PlannedRun]:
       InputError: naming the variant and the field that is unknown, of a wrong type or refused.
     """
     _check_study(study)
-    return [
+    runs = [
         PlannedRun(variant, seed, config_of(study.base, variant, seed))
         for seed in study.seeds
         for variant in study.variants
     ]
+    if study.samples is not None and not any(run.can_vote for run in runs):
+        raise InputError(
+            f"the study's samples={study.samples}: no variant says a rationale before its label"
+        )
+    return runs
 
 
 def plan_tuning(study: Study) -> list[PlannedRun]:
@@ -235,19 +252,29 @@ def _check_study(study: Study) -> None:
         raise InputError(
             f"the study's baseline {study.baseline!r} is no variant{nearest(study.baseline, names)}"
         )
+    if study.samples is not None and study.samples < 1:
+        raise InputError(f"the study's samples={study.samples}: must be 1 or more")
     if study.budget not in BUDGETS:
         raise InputError(f"the study's budget {study.budget!r} is not one of {', '.join(BUDGETS)}")
     for variant in study.variants:
-        if not re.fullmatch(NAME, variant.name):
-            raise InputError(
-                f"variant {variant.name!r}: use lower-case letters, digits, underscores, and - or "
-                ". inside"
-            )
-        if study.budget != "steps" and STEPS in variant.overrides:
-            raise InputError(
-                f"variant {variant.name!r}: config.{STEPS} follows from the study's "
-                f"budget {study.budget!r}"
-            )
+        _check_variant(study, variant, names)
+
+
+def _check_variant(study: Study, variant: Variant, names: Sequence[str]) -> None:
+    """Refuses what is wrong with a variant before its fields are looked at."""
+    if not re.fullmatch(NAME, variant.name):
+        words = "use lower-case letters, digits, underscores, and - or . inside"
+        raise InputError(f"variant {variant.name!r}: {words}")
+    if variant.against == variant.name:
+        raise InputError(f"variant {variant.name!r}: against names itself; name another variant")
+    if variant.against not in (None, *names):
+        named = f"variant {variant.name!r}: against={variant.against!r}"
+        raise InputError(f"{named} is no variant{nearest(variant.against, names)}")
+    if study.budget != "steps" and STEPS in variant.overrides:
+        raise InputError(
+            f"variant {variant.name!r}: config.{STEPS} follows from the study's budget "
+            f"{study.budget!r}"
+        )
 
 
 def _refuse_shared(name: str) -> None:

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cotjax.study.svg import series
+from cotjax.study.svg import series, shape
 
 
 def text(value: Any) -> str:
@@ -56,12 +56,12 @@ def figure(svg: str, caption: str, kind: str = "") -> str:
 
 
 def swatch(number: int) -> str:
-    """A dot in the colour of a variant."""
-    return f'<i style="background:var(--{series(number)})"></i>'
+    """A mark in the colour and the shape of a variant."""
+    return f'<i class="{shape(number)}" style="background:var(--{series(number)})"></i>'
 
 
 def legend(items: Iterable[tuple[int, str]]) -> str:
-    """Colours and what they stand for."""
+    """Marks and what they stand for."""
     listed = "".join(f"<li>{swatch(number)}{text(title)}</li>" for number, title in items)
     return f'<ul class="legend">{listed}</ul>'
 

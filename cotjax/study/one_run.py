@@ -1,7 +1,9 @@
 """One run of a study: trained, evaluated once, and its result kept beside it."""
 
+import importlib.metadata
+import platform
+import time
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,14 @@ from ml_collections.config_dict import ConfigDict
 from rich.progress import Progress
 
 import cotjax
-from cotjax.errors import InputError
 from cotjax.evaluation.run import evaluate, file_name
-from cotjax.evaluation.student import default_mesh, load_student
+from cotjax.evaluation.student import Student, default_mesh, load_student
+from cotjax.evaluation.voting import Sampling
 from cotjax.json_files import dump_json, read_json, replace_file
 from cotjax.study.grid import PlannedRun
-from cotjax.study.plan import FAILURE, RESULT
+from cotjax.study.plan import FAILURE, RESULT, VOTE
+from cotjax.study.problems import in_one_line
+from cotjax.study.same import data_hashes
 from cotjax.study.statistics import ASKED
 from cotjax.targets.orders import make_order
 from cotjax.tasks import configured_task
@@ -26,6 +30,7 @@ from cotjax.training.writers import read_scalars
 # Of all variants alike. Their schedules end low, and none gains by a choice that others lack.
 CHECKPOINT = "latest"
 TRAIN_QUESTIONS = 300  # asked at the end: enough to tell memorising from not learning
+PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "transformers", "numpy")
 COUNTED = {"targets": "examples", "supervised_tokens": "supervised_tokens", "flops": "flops"}
 CURVES = {"validation_curve": "validation/accuracy", "label_loss_curve": "label_loss"}
 
@@ -39,7 +44,7 @@ def finish(workdir: Path, run: PlannedRun, splits: Splits, progress: Progress) -
     (folder / FAILURE).unlink(missing_ok=True)
     began_here = not (folder / "config.json").exists()
     trained = train(run.config, folder, progress)
-    asked = {} if run.group == "tuning" else _evaluate(folder, run.config, splits, progress)
+    asked = {} if run.group == "tuning" else _ask_student(folder, run.config, splits, progress)
     result = {
         "variant": run.variant.name,
         "seed": run.seed,
@@ -51,12 +56,37 @@ def finish(workdir: Path, run: PlannedRun, splits: Splits, progress: Progress) -
         **_curves(folder),
         "validation": trained.metrics[run.config.evaluation.best_metric],
         "counts": read_json(folder / "model.json")["counts"],
-        "versions": {"cotjax": cotjax.__version__, "jax": jax.__version__},
+        "versions": versions(),
+        **data_hashes(run.config, splits),
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "tuned": dict(run.settings) or None,
     }
     replace_file(folder / RESULT, dump_json(result, indent=1) + "\n")
     return result
+
+
+def vote(
+    workdir: Path, run: PlannedRun, samples: int, splits: Splits, progress: Progress
+) -> dict[str, Any]:
+    """Asks a finished student the test questions again, so often, for its commonest answers.
+
+    Returns:
+      The run's result, which is kept, with the summary of the vote beside the others.
+    """
+    folder = workdir / run.folder
+    (folder / FAILURE).unlink(missing_ok=True)
+    student, step = load_student(folder, CHECKPOINT, default_mesh(run.config))
+    sampling = Sampling(samples)
+    summary = _ask(student, step, folder, run.config, "test", splits, progress, sampling)
+    result = read_json(folder / RESULT) | {VOTE: summary}
+    replace_file(folder / RESULT, dump_json(result, indent=1) + "\n")
+    return result
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of what computes a result."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), "cotjax": cotjax.__version__, **found}
 
 
 def predictions_file(folder: Path) -> Path:
@@ -67,8 +97,7 @@ def predictions_file(folder: Path) -> Path:
 
 def note_failure(workdir: Path, run: PlannedRun, error: Exception) -> str:
     """Keeps in the run's folder why it failed; returns it on one line."""
-    words = " ".join(str(error).split())
-    reason = words if isinstance(error, InputError) else f"{type(error).__name__}: {words}"
+    reason = in_one_line(error)
     lines = "".join(traceback.format_exception(error))
     folder = workdir / run.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,29 +106,41 @@ def note_failure(workdir: Path, run: PlannedRun, error: Exception) -> str:
     return reason
 
 
-def _evaluate(
+def _ask_student(
     folder: Path, config: ConfigDict, splits: Splits, progress: Progress
-) -> dict[str, Mapping[str, float]]:
+) -> dict[str, dict[str, Any]]:
     """Asks the finished student: all of test, a fixed part of train."""
-    task = configured_task(config)
     student, step = load_student(folder, CHECKPOINT, default_mesh(config))
-    order = make_order(config.data.order, config.data.connective)
-    summaries = {}
-    for split in ASKED:
-        asked = config.copy_and_resolve_references()
-        asked.evaluation.max_questions = TRAIN_QUESTIONS if split == "train" else None
-        summaries[split] = evaluate(
-            student,
-            task,
-            splits[split],
-            order,
-            asked,
-            split=split,
-            step=step,
-            folder=folder / "eval",
-            progress=progress,
-        )
-    return summaries
+    return {split: _ask(student, step, folder, config, split, splits, progress) for split in ASKED}
+
+
+def _ask(
+    student: Student,
+    step: int,
+    folder: Path,
+    config: ConfigDict,
+    split: str,
+    splits: Splits,
+    progress: Progress,
+    sampling: Sampling | None = None,
+) -> dict[str, Any]:
+    """The summary of a student's answers, which are written, and the seconds that they took."""
+    asked = config.copy_and_resolve_references()
+    asked.evaluation.max_questions = TRAIN_QUESTIONS if split == "train" else None
+    began = time.perf_counter()
+    summary = evaluate(
+        student,
+        configured_task(config),
+        splits[split],
+        make_order(config.data.order, config.data.connective),
+        asked,
+        split=split,
+        step=step,
+        folder=folder / "eval",
+        sampling=sampling,
+        progress=progress,
+    )
+    return summary | {"seconds": round(time.perf_counter() - began, 3)}
 
 
 def _work(folder: Path) -> dict[str, int]:

@@ -5,16 +5,18 @@ Nothing here imports JAX or TensorFlow, so a mistake is told in the first second
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cotjax.config_checks import nearest
 from cotjax.errors import InputError
 from cotjax.json_files import read_json
-from cotjax.study.grid import PlannedRun, Study
+from cotjax.study.claims import holder_of
+from cotjax.study.grid import PlannedRun, Study, plan, plan_tuning
 
 RESULT = "result.json"  # in the folder of a finished run
 FAILURE = "failure.json"  # in that of a run that could not be finished
+VOTE = "test_vote"  # in a result: the summary of the test answers by vote
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,43 +24,45 @@ class Part:
     """What of a study is done here.
 
     Attributes:
-      variants: Names of those that are run; None for all.
-      shard, shards: Of their runs every `shards`-th, from the `shard`-th on, counted from 1.
+      names: Of the runs that are; None for all.
     """
 
-    variants: tuple[str, ...] | None = None
-    shard: int = 1
-    shards: int = 1
+    names: frozenset[str] | None = None
 
     @classmethod
     def parse(cls, study: Study, only: str | None, shard: str | None) -> "Part":
-        """Reads `NAME,NAME` and `i/n`; raises InputError for unknown names and odd numbers."""
-        names = [variant.name for variant in study.variants]
-        wanted = tuple(only.split(",")) if only is not None else None
-        for name in wanted or ():
-            if name not in names:
-                raise InputError(
-                    f"--only={only}: the study has no variant {name!r}{nearest(name, names)}"
-                )
+        """Reads `NAME,NAME` and `i/n`; raises InputError for unknown names and odd numbers.
+
+        A shard has every n-th run of a list that is fixed by the study: no run changes machines
+        while tuning makes its choices.
+        """
+        variants = _variants(study, only)
         numbers = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", "1/1" if shard is None else shard)
         if not numbers or int(numbers[1]) > int(numbers[2]):
             raise InputError(f"--shard={shard}: write i/n, such as 1/4, with i from 1 to n")
-        return cls(wanted, int(numbers[1]), int(numbers[2]))
+        if only is None and shard is None:
+            return cls()
+        first, step = int(numbers[1]) - 1, int(numbers[2])
+        names = [
+            run.name
+            for runs in (plan_tuning(study), plan(study))
+            for run in [run for run in runs if run.variant.name in variants][first::step]
+        ]
+        return cls(frozenset(names))
 
-    def of(self, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-        """Those of some runs that are done here."""
-        wanted = [run for run in runs if not self.variants or run.variant.name in self.variants]
-        return wanted[self.shard - 1 :: self.shards]
+    def of(self, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+        """Those of some runs that are done here; one at shared settings where its own is done."""
+        return [run for run in runs if self.names is None or run.name in self.names]
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """How far a run is: `finished`, `failed`, `interrupted` or `waiting`.
+    """How far a run is.
 
     Attributes:
-      word: One of these.
+      word: `finished`, `failed`, `running` (elsewhere), `interrupted` or `waiting`.
       step: Of its latest checkpoint; 0 where there is none.
-      reason: Why it failed.
+      reason: Why it failed, or by whom it is run.
     """
 
     word: str
@@ -72,6 +76,27 @@ def state_of(folder: Path) -> State:
     step = max(saved, default=0)
     if (folder / RESULT).exists():
         return State("finished", step)
+    if holder := holder_of(folder):
+        return State("running", step, f"being run by {holder}")
     if (folder / FAILURE).exists():
         return State("failed", step, read_json(folder / FAILURE)["reason"])
     return State("interrupted" if saved else "waiting", step)
+
+
+def lacks_vote(workdir: Path, run: PlannedRun, samples: int | None) -> bool:
+    """Whether a finished run has still to answer the test questions by vote."""
+    if samples is None or run.group == "tuning" or not run.can_vote:
+        return False
+    return read_json(workdir / run.folder / RESULT).get(VOTE, {}).get("samples") != samples
+
+
+def _variants(study: Study, only: str | None) -> Sequence[str]:
+    """The names in a list, or of all variants."""
+    names = [variant.name for variant in study.variants]
+    wanted = only.split(",") if only is not None else names
+    for name in wanted:
+        if name not in names:
+            raise InputError(
+                f"--only={only}: the study has no variant {name!r}{nearest(name, names)}"
+            )
+    return wanted

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from cotjax.study.statistics import VariantSummary
-from cotjax.study.svg import INK, LINE, PAPER, QUIET, canvas, colour, to_svg
+from cotjax.study.svg import INK, LINE, PAPER, QUIET, canvas, colour, marker, to_svg
 
 ROW_WIDTH = 6.0  # inches
 ROW_TYPE = 8.5  # points: as large on the page as the type of narrower figures
@@ -19,6 +19,8 @@ DOTS = 0.13  # and where its dots do
 LONGEST = 56  # characters of a title; the page has all of it elsewhere
 ROUND = (1, 2, 5, 10)  # steps between ticks, times a power of ten
 DOTTED = (4, 3)
+FEW = 10  # points of a line that are all marked
+MARKS = 8  # of a line with more
 WIDE = 16  # values that spread by more than this factor stand on a log scale
 
 
@@ -38,7 +40,7 @@ class Point:
       value: On the axis; a place, for words.
       rates: A value a seed.
       mean: Of them.
-      interval: Around the mean; None for a baseline.
+      interval: Of the difference to the baseline, from its line; None where nothing is compared.
     """
 
     value: float
@@ -48,7 +50,7 @@ class Point:
 
 
 def accuracy_dots(variants: Sequence[VariantSummary], guesses: Mapping[str, float]) -> str:
-    """A row a variant: a dot a seed, filled for test and hollow for training questions.
+    """A row a variant: a mark a seed, filled for test and hollow for training questions.
 
     A thin line through a filled dot is the Wilson interval of that run, and the upright line the
     mean of the test dots. `guesses` are lines for comparison, by name.
@@ -77,7 +79,7 @@ def differences(rows: Sequence[tuple[int, str, Mapping[str, Any]]], name: str) -
             low, difference, high = (100 * found[end] for end in ("low", "difference", "high"))
             height = row + DOTS
             axes.plot([low, high], [height] * 2, color=colour(number), linewidth=2)
-            axes.plot(difference, height, "o", ms=6, color=colour(number))
+            axes.plot(difference, height, marker(number), ms=6, color=colour(number))
             _row_title(axes, row, title, signed(difference))
         axes.axvline(0, color=QUIET, linewidth=1)
         ends = [100 * found[end] for *_, found in rows for end in ("low", "high")]
@@ -101,7 +103,7 @@ def lines(
     log_y: bool = False,
     guess: float | None = None,
 ) -> str:
-    """Lines in the colours of variants; marked where they have few points.
+    """Lines in the colours and with the shapes of variants.
 
     Args:
       drawn: Quiet ones lie below.
@@ -113,9 +115,7 @@ def lines(
     width, height = (2.4, 1.4) if small else (4.4, 3.0)
     with canvas(width, height) as axes:
         for line in sorted(drawn, key=lambda line: line.number is not None):
-            ink = LINE if line.number is None else colour(line.number)
-            marker = "o" if len(line.points) < 10 else None
-            axes.plot(*zip(*line.points, strict=True), c=ink, marker=marker, lw=1.4, ms=3)
+            _line(axes, line, everywhere=not small)
         if guess is not None:
             axes.axhline(guess, color=QUIET, linewidth=1, dashes=DOTTED)
         axes.set_xscale("log" if log_x else "linear")
@@ -140,7 +140,7 @@ def lines(
 
 
 def along_axis(
-    series: Sequence[Sequence[Point]],
+    series: Mapping[int, Sequence[Point]],
     name: str,
     words: Sequence[str],
     limits: tuple[float, float],
@@ -149,16 +149,16 @@ def along_axis(
     """Accuracy along an axis: a line a series, with every seed and the intervals of the means.
 
     Args:
-      series: The n-th has the n-th colour after the first.
+      series: By the number of the variant whose colour and shape each has.
       name: Of the axis.
       words: Of an axis without numbers, what stands at 0, 1, ..
       limits: Of accuracy, in percent.
       guesses: Lines for comparison, by name, of 1.
     """
-    values = sorted({point.value for points in series for point in points})
+    values = sorted({point.value for points in series.values() for point in points})
     with canvas(4.4, 3.0) as axes:
-        for number, points in enumerate(series, start=1):
-            _series(axes, points, colour(number), joined=not words)
+        for number, points in series.items():
+            _series(axes, points, number, joined=not words)
         axes.set_ylim(*limits)
         for place, (guess, rate) in enumerate(sorted(guesses.items(), key=lambda item: item[1])):
             axes.axhline(100 * rate, color=QUIET, linewidth=1, dashes=DOTTED)
@@ -194,14 +194,14 @@ def signed(value: float, digits: int = 1) -> str:
 
 def _dots(axes: Axes, row: int, variant: VariantSummary) -> None:
     test, train = (variant.accuracy[split].values for split in ("test", "train"))
-    style = {"ms": 5, "mec": colour(row)}
+    style = {"marker": marker(row), "ms": 5, "mec": colour(row), "linestyle": ""}
     for number, (value, (low, high)) in enumerate(
         zip(test, variant.intervals["test"], strict=True)
     ):
         height = row + DOTS + 0.46 * ((number + 0.5) / len(test) - 0.5)
         axes.plot([100 * low, 100 * high], [height] * 2, color=colour(row), linewidth=1, alpha=0.5)
-        axes.plot(100 * train[number], height, "o", mfc=PAPER, **style)
-        axes.plot(100 * value, height, "o", mfc=colour(row), **style)
+        axes.plot(100 * train[number], height, mfc=PAPER, **style)
+        axes.plot(100 * value, height, mfc=colour(row), **style)
     if test:
         mean = 100 * variant.accuracy["test"].mean
         axes.plot([mean] * 2, [row + DOTS - 0.25, row + DOTS + 0.25], color=INK, linewidth=1)
@@ -247,7 +247,22 @@ def _guesses(axes: Axes, guesses: Mapping[str, float]) -> None:
         )
 
 
-def _series(axes: Axes, points: Sequence[Point], ink: str, joined: bool) -> None:
+def _line(axes: Axes, line: Line, everywhere: bool) -> None:
+    """Marks all of few points; of many some, unless the panel says whose they are."""
+    count = len(line.points)
+    ink, shape = (LINE, "o") if line.number is None else (colour(line.number), marker(line.number))
+    axes.plot(
+        *zip(*line.points, strict=True),
+        color=ink,
+        marker=shape if everywhere or count < FEW else None,
+        markevery=1 if count < FEW else count // MARKS,
+        linewidth=1.4,
+        markersize=3.5,
+    )
+
+
+def _series(axes: Axes, points: Sequence[Point], number: int, joined: bool) -> None:
+    ink, shape = colour(number), marker(number)
     ordered = sorted(points, key=lambda point: point.value)
     if joined:
         axes.plot(
@@ -257,7 +272,7 @@ def _series(axes: Axes, points: Sequence[Point], ink: str, joined: bool) -> None
         axes.plot(
             [point.value] * len(point.rates),
             [100 * rate for rate in point.rates],
-            "o",
+            shape,
             ms=4,
             mec="none",
             mfc=ink,
@@ -266,7 +281,7 @@ def _series(axes: Axes, points: Sequence[Point], ink: str, joined: bool) -> None
         if point.interval:
             ends = [100 * end for end in point.interval]
             axes.plot([point.value] * 2, ends, color=ink, linewidth=1.2)
-        axes.plot(point.value, 100 * point.mean, "o", ms=6, color=ink)
+        axes.plot(point.value, 100 * point.mean, shape, ms=6, color=ink)
 
 
 def _ticks(axes: Axes, values: Sequence[float], words: Sequence[str] = ()) -> None:

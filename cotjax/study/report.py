@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
-from cotjax.study.markup import details, figure, note, paragraphs, settings_code, text
+from cotjax.study.markup import figure, note, paragraphs, text
 from cotjax.study.plots import accuracy_dots, differences, signed
+from cotjax.study.report_against import against
 from cotjax.study.report_axes import axes_figures
 from cotjax.study.report_costs import (
     asking_table,
@@ -17,6 +19,7 @@ from cotjax.study.report_costs import (
 )
 from cotjax.study.report_curves import learning
 from cotjax.study.report_examples import differing, places, targets
+from cotjax.study.report_settings import settings
 from cotjax.study.report_tables import (
     Results,
     main_table,
@@ -26,18 +29,26 @@ from cotjax.study.report_tables import (
     titles_of,
 )
 from cotjax.study.report_tuning import tuning
+from cotjax.study.report_votes import votes
 from cotjax.study.statistics import by_variant
 from cotjax.study.style import STYLE
 
 SAME = 0.01  # accuracies that are nearer have one line
 HEADINGS = ("variant", "test", "diff.", "95 % interval", "p, Holm", "train", "tokens")
+AGAINST = ("variant", "against", "diff.", "95 % interval", "p, Holm")
 
 
-def comparison_table(results: Results) -> Table:
-    """The variants for a terminal of 80 columns: means over seeds, and differences in points."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == "variant" else "right")
+def comparison_table(results: Results) -> Group:
+    """The variants for a terminal of 80 columns: means over seeds, and differences in points.
+
+    Below them comparisons with other variants than the baseline, if there are any.
+    """
+    against = ["", _against_table(results)] if results.get("comparisons_against") else []
+    return Group(_variants_table(results), *against)
+
+
+def _variants_table(results: Results) -> Table:
+    table = _terminal_table(HEADINGS)
     found = {one["variant"]: one for one in results["comparisons"]}
     for name, variant in zip(titles_of(results), by_variant(results), strict=True):
         table.add_row(
@@ -49,6 +60,22 @@ def comparison_table(results: Results) -> Table:
         )
     guess = 100 * results["constant_guess"]["test"]["accuracy"]
     table.add_row("the commonest answer", f"{guess:.1f}", *[""] * 5, style="dim")
+    return table
+
+
+def _against_table(results: Results) -> Table:
+    table, titles = _terminal_table(AGAINST), titles_of(results)
+    for one in results["comparisons_against"]:
+        pair = (titles[one["variant"]], titles[one["baseline"]])
+        table.add_row(*pair, *_compared(one, is_baseline=False))
+    return table
+
+
+def _terminal_table(headings: Iterable[str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in headings:
+        of_words = heading in ("variant", "against")
+        table.add_column(heading, justify="left" if of_words else "right")
     return table
 
 
@@ -68,7 +95,10 @@ def page(results: Results) -> str:
             accuracy_dots(by_variant(results), _guesses(results)), _dots_caption(results), "rows"
         ),
         *_comparisons(results),
+        against(results, places(results)),
+        runs_table(results),
         axes_figures(results),
+        votes(results),
         tuning(results),
         "<h2>While they learned</h2>",
         learning(results),
@@ -85,7 +115,7 @@ def page(results: Results) -> str:
         missing_runs(results),
         "<h2>What to bear in mind</h2>",
         "<ul>" + "".join(f"<li>{text(line)}</li>" for line in results["caveats"]) + "</ul>",
-        *_settings(results),
+        *settings(results),
     ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -97,18 +127,18 @@ def page(results: Results) -> str:
 
 
 def _first_notes(results: Results) -> Iterable[str]:
-    """What all runs have alike, and whether all of them are here."""
+    """What all runs have alike, and whether all is here."""
     if results["budget"]["text"]:
         yield f"<p><strong>Budget.</strong> {text(results['budget']['text'])}</p>"
     failed, waiting = len(results["failed"]), len(results["waiting"])
     if failed or waiting:
         said = " and ".join(
             f"{count} {word}"
-            for count, word in ((failed, "failed"), (waiting, "not run yet"))
+            for count, word in ((failed, "failed"), (waiting, "not finished"))
             if count
         )
         yield (
-            f'<p class="warning">Not all runs are here: {said} '
+            f'<p class="warning">Not all is here: {said} '
             '(<a href="#missing">which and why</a>).</p>'
         )
 
@@ -129,16 +159,15 @@ def _comparisons(results: Results) -> Iterable[str]:
     yield main_table(results, places(results))
     yield from notes_of_comparisons(results)
     if rows:
-        yield mcnemar_table(results)
-        yield precision_table(results)
-    yield runs_table(results)
+        yield mcnemar_table(results, results["comparisons"])
+        yield precision_table(results, results["comparisons"])
 
 
 def _differing(results: Results) -> Iterable[str]:
     if results["differences"]:
         yield note(
             "Test questions that exactly one of the two got right, on one seed: up to three that "
-            "the variant alone did and three that the baseline alone did, picked by a hash of "
+            "the first alone did and three that the other alone did, picked by a hash of "
             "their names. What a variant’s target for such a question would be stands beside what "
             "it said."
         )
@@ -159,7 +188,7 @@ def _guesses(results: Results) -> dict[str, float]:
 def _dots_caption(results: Results) -> str:
     train, test = (results["runs"][0][split]["num_questions"] for split in ("train", "test"))
     return (
-        f"A dot a seed: filled, of {test:,} test questions; hollow, of {train:,} questions that "
+        f"A mark a seed: filled, of {test:,} test questions; hollow, of {train:,} questions that "
         "were trained on. The upright line and the number on the right are the mean of the filled "
         "dots. The thin line through a dot is that run’s 95 % Wilson interval: how far its "
         "questions settle its accuracy, not how far seeds differ. Dashed: majority, the share of "
@@ -167,48 +196,6 @@ def _dots_caption(results: Results) -> str:
         "chance, that of a random one. They were asked once, of the "
         f"{results['checkpoint']} checkpoint of every run."
     )
-
-
-def _settings(results: Results) -> Iterable[str]:
-    differ = {"seed"}.union(*(variant["overrides"] for variant in results["variants"]))
-    differ |= {field for run in results["runs"] for field in run["tuned"] or ()}
-    overrides = "".join(
-        f"<tr><th>{text(variant['title'])}</th><td>{settings_code(_fields(variant))}</td></tr>"
-        for variant in results["variants"]
-    )
-    base = "".join(
-        f"<tr><th>{text(name)}</th><td><code>{text(value)}</code></td></tr>"
-        for name, value in results["base"].items()
-        if name not in differ
-    )
-    seeds = ", ".join(map(str, results["seeds"]))
-    yield details(
-        "Settings",
-        note(f"Seeds {seeds}. Beside each run stands its resolved config, config.json."),
-        f'<h3>What differs</h3><table class="settings">{overrides}</table>',
-        f'<h3>What all share</h3><table class="settings">{base}</table>',
-    )
-    yield (
-        f'<p class="note">{text(_made_with(results["runs"]))}. Every result on this page is of '
-        "this study; <code>results.json</code> beside it holds them all, <code>results.csv</code> "
-        "and <code>comparisons.csv</code> the numbers.</p>"
-    )
-
-
-def _fields(variant: Mapping[str, Any]) -> dict[str, Any]:
-    """What a variant overrides, and what it chose."""
-    return {**variant["overrides"], **(variant["tuned"]["settings"] if variant["tuned"] else {})}
-
-
-def _made_with(runs: Iterable[Mapping[str, Any]]) -> str:
-    """Versions and devices; several, where a study went on elsewhere."""
-    made = (
-        ", ".join(
-            [*(f"{name} {number}" for name, number in run["versions"].items()), run["device"]]
-        )
-        for run in runs
-    )
-    return "; ".join(dict.fromkeys(made))
 
 
 def _compared(one: Mapping[str, Any] | None, is_baseline: bool) -> tuple[str, str, str]:

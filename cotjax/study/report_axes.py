@@ -11,9 +11,11 @@ from cotjax.study.statistics import VariantSummary, by_variant
 Variant = Mapping[str, Any]
 
 EXPLAINED = (
-    "Large dots are means, small ones seeds. A bar is the interval of 95 % of the difference to "
-    "the baseline, drawn around the mean: where it leaves out the baseline’s line, the two differ "
-    "(p < 5 %, not corrected). The line called majority is the share of the commonest answer."
+    "Large marks are means, small ones seeds. A bar is the interval of 95 % of the difference to "
+    "the baseline, drawn from the baseline’s line: where it leaves out this line, the two differ "
+    "(p < 5 %, not corrected). A mean is not in the middle of its bar where the two did not finish "
+    "the same seeds, since the difference is of seeds that both have. The line called majority is "
+    "the share of the commonest answer."
 )
 
 
@@ -26,8 +28,9 @@ def axes_figures(results: Results) -> str:
         return ""
     limits, summaries = _limits(results), _summaries(results)
     figures = "".join(
-        f"<div>{_plot(results, axis, lines, summaries, limits)}{legend(_named(lines, axis))}</div>"
-        for axis, lines in shown.items()
+        f"<div>{_plot(results, axis, series, summaries, limits)}"
+        f"{_legend(results, series, axis)}</div>"
+        for axis, series in shown.items()
     )
     return f'<h2>Along the axes</h2><div class="pair">{figures}</div>{note(EXPLAINED)}'
 
@@ -51,11 +54,15 @@ def along(variants: Sequence[Variant], axis: str) -> list[list[Variant]]:
 
 
 def common_words(titles: Sequence[str], otherwise: str) -> str:
-    """What all titles say, in the order of the first: names a line of variants."""
-    words = [set(title.replace(",", " ,").split()) for title in titles]
-    first = titles[0].replace(",", " ,").split()
-    kept = " ".join(word for word in first if all(word in of_title for of_title in words))
-    return kept.replace(" ,", ",").strip(", ") or otherwise
+    """What all titles say, with … for what differs between them: names a line of variants."""
+    words = [title.replace(",", " ,").split() for title in titles]
+    first, *others = words
+    if all(len(first) == len(other) for other in others):
+        same = [len(set(at)) == 1 for at in zip(*words, strict=True)]
+    else:
+        same = [all(word in other for other in others) for word in first]
+    said = " ".join(word if kept else "…" for word, kept in zip(first, same, strict=True))
+    return said.replace(" ,", ",") if any(same) else otherwise
 
 
 def _follows(name: str, facts: Sequence[Mapping[str, Any]], axis: str) -> bool:
@@ -76,26 +83,38 @@ def _plot(
     values = list(dict.fromkeys(variant["axes"][axis] for line in series for variant in line))
     numeric = all(isinstance(value, int | float) for value in values)
     place = {value: value if numeric else number for number, value in enumerate(values)}
-    found = {one["variant"]: one for one in results["comparisons"]}
-    points = [
-        [
-            _point(
-                place[variant["axes"][axis]], summaries[variant["name"]], found.get(variant["name"])
-            )
+    intervals = _intervals(results, summaries)
+    points = {
+        number: [
+            _point(place[variant["axes"][axis]], summaries[name], intervals.get(name))
             for variant in line
+            if (name := variant["name"]) in summaries
         ]
-        for line in series
-    ]
+        for number, line in _numbered(results, series)
+    }
     words = [] if numeric else [str(value) for value in values]
     return along_axis(points, axis, words, limits, _guesses(results, summaries))
 
 
-def _point(value: float, summary: VariantSummary, found: Mapping[str, Any] | None) -> Point:
+def _point(value: float, summary: VariantSummary, interval: tuple[float, float] | None) -> Point:
     rates = summary.accuracy["test"]
-    interval = found and tuple(
-        rates.mean + found[end] - found["difference"] for end in ("low", "high")
-    )
     return Point(value, rates.values, rates.mean, interval)
+
+
+def _intervals(
+    results: Results, summaries: Mapping[str, VariantSummary]
+) -> dict[str, tuple[float, float]]:
+    """Of the differences by variant, from the height of the baseline's line.
+
+    Around a variant's own mean they would not tell whether it differs where seeds are unpaired.
+    """
+    if results["baseline"] not in summaries:
+        return {}
+    height = summaries[results["baseline"]].accuracy["test"].mean
+    return {
+        one["variant"]: (height + one["low"], height + one["high"])
+        for one in results["comparisons"]
+    }
 
 
 def _guesses(results: Results, summaries: Mapping[str, VariantSummary]) -> dict[str, float]:
@@ -113,10 +132,19 @@ def _summaries(results: Results) -> dict[str, VariantSummary]:
     return {name: summary for name, summary in found if summary.seconds}
 
 
-def _named(series: Sequence[Sequence[Variant]], axis: str) -> Iterable[tuple[int, str]]:
-    """Colour and name of every line."""
-    for number, line in enumerate(series, start=1):
-        yield number, common_words([variant["title"] for variant in line], axis)
+def _legend(results: Results, series: Sequence[Sequence[Variant]], axis: str) -> str:
+    return legend(
+        (number, common_words([variant["title"] for variant in line], axis))
+        for number, line in _numbered(results, series)
+    )
+
+
+def _numbered(
+    results: Results, series: Iterable[Sequence[Variant]]
+) -> Iterable[tuple[int, Sequence[Variant]]]:
+    """Every line with the number of its first variant, whose colour and shape it has."""
+    names = list(titles_of(results))
+    return ((names.index(line[0]["name"]), line) for line in series)
 
 
 def _spread(series: Sequence[Sequence[Variant]], axis: str) -> int:

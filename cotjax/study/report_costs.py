@@ -11,9 +11,12 @@ Run = Mapping[str, Any]
 
 ASKING = (
     "Tokens are generated greedily for a test question, the token that ends an answer included; "
-    "each is a pass through the decoder, so their ratio to the baseline’s is about that of "
-    "decoding times. Label nll: −log p of the right label of a test question with what closes it, "
-    "in nats, after the student’s own rationale where that comes first. Means over seeds."
+    "each is a pass through the decoder. Milliseconds are those of all test questions, divided by "
+    "their number: generation in batches, and the scoring of labels and choices. They are the "
+    "median over seeds (of an even number the lower middle one), since the first run of a shape "
+    "also compiles, and tell little where other work shared the machine. × is to the baseline’s. "
+    "Label nll: −log p of the right label of a test question with what closes it, in nats, after "
+    "the student’s own rationale where that comes first; it and tokens are means over seeds."
 )
 TRAINING = (
     "Of a run, mean over seeds. Supervised tokens carry a loss. FLOPs are of matrix products, "
@@ -35,14 +38,18 @@ NOTHING_LOST = (
 def asking_table(results: Results) -> str:
     """What an answer costs."""
     runs = _by_variant(results)
-    baseline = _mean(runs[results["baseline"]], _tokens) if results["baseline"] in runs else None
+    baseline = runs.get(results["baseline"], [])
     rows = []
     for number, (name, title) in enumerate(titles_of(results).items()):
-        tokens = _mean(runs[name], _tokens)
-        ratio = f"{tokens / baseline:.1f}" if tokens is not None and baseline else "–"
         nll = _mean(runs[name], lambda run: run["test"].get("label_nll"))
-        rows.append([swatch(number) + text(title), _number(tokens, 1), ratio, _number(nll, 3)])
-    return table(("", "tokens", "× baseline", "label nll"), rows) + note(ASKING)
+        measured = [
+            cell
+            for measure in (_mean_tokens, _milliseconds)
+            for cell in _with_ratio(measure(runs[name]), measure(baseline))
+        ]
+        rows.append([swatch(number) + text(title), *measured, _number(nll, 3)])
+    heads = ("", "tokens", "×", "ms a question", "×", "label nll")
+    return table(heads, rows) + note(ASKING)
 
 
 def training_table(results: Results) -> str:
@@ -111,23 +118,32 @@ def runs_table(results: Results) -> str:
 
 
 def missing_runs(results: Results) -> str:
-    """Runs that failed, with the reason, and those that have not been run; nothing if all are."""
+    """What failed and what isn't finished, with the reasons; nothing if all is there."""
     failed, waiting = results["failed"], results["waiting"]
     if not failed and not waiting:
         return ""
     titles = titles_of(results)
 
-    def row(run: Run, why: str) -> list[str]:
+    def row(state: str, run: Run) -> list[str]:
         title = titles.get(run["variant"], run["variant"])
         group = "" if run["group"] == "runs" else f" <small>{text(run['group'])}</small>"
-        return [text(title) + group, str(run["seed"]), text(why)]
+        return [
+            text(title) + group,
+            str(run["seed"]),
+            state,
+            text(run.get("reason", "not run yet")),
+        ]
 
-    rows = [row(run, run["reason"]) for run in failed]
-    rows += [row(run, "not run yet") for run in waiting]
+    rows = [row("failed", run) for run in failed]
+    rows += [row("not finished", run) for run in waiting]
     return (
-        '<h2 id="missing">Runs that are not here</h2>'
-        + table(("", "seed", "why"), rows, "words-last")
-        + note("Failed runs are tried again when the study is run again; no number counts them.")
+        '<h2 id="missing">What is not here</h2>'
+        + table(("", "seed", "state", "why"), rows, "words-last")
+        + note(
+            "Small type names what isn’t a run that is compared: one of tuning or of shared "
+            "settings, or a part of this report. No number counts a run that isn’t finished; it is "
+            "done, or tried again, when the study is run again."
+        )
     )
 
 
@@ -176,6 +192,27 @@ def _by_variant(results: Results) -> dict[str, list[Run]]:
 
 def _tokens(run: Run) -> float | None:
     return run["test"].get("mean_tokens")
+
+
+def _mean_tokens(runs: Sequence[Run]) -> float | None:
+    return _mean(runs, _tokens)
+
+
+def _milliseconds(runs: Sequence[Run]) -> float | None:
+    """Wall time a test question, of the seed in the middle; None where it wasn't measured."""
+    times = [
+        1000 * seconds / run["test"]["num_questions"]
+        for run in runs
+        if (seconds := run["test"].get("seconds")) is not None
+    ]
+    return statistics.median_low(times) if times else None
+
+
+def _with_ratio(value: float | None, baseline: float | None) -> tuple[str, str]:
+    """A measure, and how many times the baseline's it is."""
+    digits = 1 if value is None or value >= 1 else 2
+    ratio = f"{value / baseline:.1f}" if value is not None and baseline else "–"
+    return _number(value, digits), ratio
 
 
 def _mean(runs: Sequence[Run], of: Callable[[Run], float | None]) -> float | None:

@@ -6,7 +6,8 @@ from typing import Any
 from cotjax.study.markup import figure, legend, text
 from cotjax.study.plots import Line, lines
 from cotjax.study.report_tables import Results, titles_of
-from cotjax.study.svg import NUM_SERIES
+
+TOGETHER = 8  # variants whose lines one figure can hold
 
 Points = Sequence[tuple[float, float]]
 
@@ -50,7 +51,7 @@ def plots(
     caption: str,
     **style: Any,
 ) -> str:
-    """All variants in one figure; where their colours don't reach, a panel each."""
+    """All variants in one figure; where they are many, a panel each."""
     if not _many(results):
         drawn = [
             Line(number, points)
@@ -65,7 +66,7 @@ def plots(
         if found[variant]:
             svg = lines(drawn, f"{name} {variant}", variant_title, xlabel, small=True, **style)
             panels += f"<div><p>{text(variant_title)}</p>{svg}</div>"
-    grey = " The baseline’s runs are grey in every panel."
+    grey = " The baseline’s runs are grey in every panel." if behind else ""
     heading = f"<h3>{text(title)} over {text(xlabel)}</h3>"
     return f'{heading}<figure><div class="panels">{panels}</div>' + (
         f"<figcaption>{text(caption + grey)}</figcaption></figure>"
@@ -91,4 +92,4 @@ def _log_limits(found: Mapping[str, Sequence[Points]]) -> tuple[float, float]:
 
 
 def _many(results: Results) -> bool:
-    return len(results["variants"]) > NUM_SERIES
+    return len(results["variants"]) > TOGETHER

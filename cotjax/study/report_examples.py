@@ -30,31 +30,34 @@ def targets(results: Results) -> str:
     )
 
 
-def places(results: Results) -> dict[str, str]:
-    """By variant, the place on the page of the questions on which it and the baseline differ."""
-    there = {one["variant"] for one in results["differences"]}
-    return {
-        name: f"differing-{number}"
-        for number, name in enumerate(titles_of(results))
-        if name in there
-    }
+def places(results: Results) -> dict[tuple[str, str], str]:
+    """By variant and what it is compared with, where the questions on which they differ stand."""
+    order = list(titles_of(results))
+    pairs = {(one["variant"], one["baseline"]) for one in results["differences"]}
+    in_order = sorted(
+        (pair for pair in pairs if set(pair) <= set(order)),
+        key=lambda pair: (order.index(pair[0]), order.index(pair[1])),
+    )
+    return {pair: f"differing-{number}" for number, pair in enumerate(in_order)}
 
 
 def differing(results: Results) -> str:
-    """For every compared variant, questions that it or the baseline alone got right."""
+    """For every compared pair, questions that only one of the two got right."""
     found = places(results)
     titles = titles_of(results)
     if not found:
         words = "all variants were right on the same questions of the seed that was looked at"
         return note(f"Nowhere: {words}." if results["comparisons"] else "Nothing is compared.")
+    numbers = {name: number for number, name in enumerate(titles)}
     blocks = []
-    for number, (name, title) in enumerate(titles.items()):
-        of_variant = [one for one in results["differences"] if one["variant"] == name]
-        if of_variant:
-            baseline = titles.get(of_variant[0]["baseline"], of_variant[0]["baseline"])
-            summary = f"{swatch(number)}{text(title)} against {text(baseline)}"
-            cases = (_case(one, (title, baseline)) for one in of_variant)
-            blocks.append(details(summary, *cases, name=found[name]))
+    for pair, place in found.items():
+        variant, other = (f"{swatch(numbers[name])}{text(titles[name])}" for name in pair)
+        cases = [
+            _case(one, [titles[name] for name in pair])
+            for one in results["differences"]
+            if (one["variant"], one["baseline"]) == pair
+        ]
+        blocks.append(details(f"{variant} against {other}", *cases, name=place))
     return "".join(blocks)
 
 
@@ -63,9 +66,14 @@ def _case(one: Mapping[str, Any], titles: Sequence[str]) -> str:
     sides = "".join(
         f'<div><p class="who">{text(title)} <span class="{outcome}">{MARKS[outcome]}</span></p>'
         f"<dl><dt>said</dt><dd>{text(output) or '(nothing)'}</dd>"
-        f"<dt>its target</dt>{_taught(segments)}</dl></div>"
-        for title, outcome, output, segments in zip(
-            titles, one["outcomes"], one["outputs"], one["targets"], strict=True
+        f"<dt>its target</dt>{_taught(segments, reason)}</dl></div>"
+        for title, outcome, output, segments, reason in zip(
+            titles,
+            one["outcomes"],
+            one["outputs"],
+            one["targets"],
+            one.get("without_targets", (None, None)),
+            strict=True,
         )
     )
     return (
@@ -75,9 +83,10 @@ def _case(one: Mapping[str, Any], titles: Sequence[str]) -> str:
     )
 
 
-def _taught(segments: Sequence[tuple[str, str]] | None) -> str:
+def _taught(segments: Sequence[tuple[str, str]] | None, reason: str | None) -> str:
     if segments is None:
-        return '<dd class="quiet">there is no rationale of this question</dd>'
+        why = reason or "there is no rationale of this question"
+        return f'<dd class="quiet">{text(why)}</dd>'
     return f"<dd>{target(segments)}</dd>"
 
 

@@ -1,6 +1,6 @@
-"""The tables of a report: what was found, how sure it is, what it cost and what was lost."""
+"""The tables of comparisons: what was found, and how sure it is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cotjax.study.markup import details, note, stacked, swatch, table, text
@@ -8,6 +8,8 @@ from cotjax.study.plots import signed
 from cotjax.study.statistics import THESE_SEEDS, OverSeeds, by_variant
 
 Results = Mapping[str, Any]
+Comparison = Mapping[str, Any]
+Places = Mapping[tuple[str, str], str]  # by variant and what it is compared with
 
 MAJORITY = "always the commonest answer"
 CHANCE = "a random choice"
@@ -28,11 +30,11 @@ COMPARED = (
 )
 
 
-def main_table(results: Results, differing: Mapping[str, str]) -> str:
+def main_table(results: Results, differing: Places) -> str:
     """Every variant with its difference to the baseline.
 
     Args:
-      differing: By variant, where on the page examples of its difference stand.
+      differing: Where on the page examples of a difference stand.
     """
     found = {one["variant"]: one for one in results["comparisons"]}
     rows = []
@@ -43,14 +45,14 @@ def main_table(results: Results, differing: Mapping[str, str]) -> str:
         rows.append(
             [
                 swatch(number) + text(variant["title"]),
-                _rate(summary.accuracy["test"]),
-                _rate(summary.accuracy["train"]),
-                *_compared(found.get(name), name == results["baseline"], differing.get(name)),
+                rate(summary.accuracy["test"]),
+                rate(summary.accuracy["train"]),
+                *_compared(found.get(name), name == results["baseline"], differing),
             ]
         )
     rows += [
-        [text(name), f"{100 * rate:.1f}", "", "", "", "", ""]
-        for name, rate in _guesses(results["constant_guess"]["test"])
+        [text(name), f"{100 * share:.1f}", "", "", "", "", ""]
+        for name, share in _guesses(results["constant_guess"]["test"])
     ]
     heads = ("", "test", "train", "difference", "p", "p, Holm", "detectable")
     return table(heads, rows, "main")
@@ -64,47 +66,54 @@ def notes_of_comparisons(results: Results) -> Iterable[str]:
         yield note("Nothing is compared: no seed of the baseline and of another variant is there.")
     if any(one["label"] == THESE_SEEDS for one in found):
         yield note(FEW_SEEDS)
+    yield from notes_of_unpaired(results, found)
+
+
+def notes_of_unpaired(results: Results, found: Iterable[Comparison]) -> Iterable[str]:
+    """Which comparisons are not of all seeds; a note for all that lack the same."""
     titles = titles_of(results)
+    lacking: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for one in found:
         if one["unpaired"]:
-            seeds = ", ".join(map(str, one["unpaired"]))
-            yield note(
-                f"{titles[one['variant']]}: compared on seeds that the baseline has too; not on "
-                f"{seeds}, which only one of the two has finished."
-            )
+            key = (one["baseline"], tuple(one["unpaired"]))
+            lacking.setdefault(key, []).append(titles[one["variant"]])
+    for (baseline, seeds), variants in lacking.items():
+        yield note(
+            f"Against {titles[baseline]}, compared on seeds that both have, not on "
+            f"{', '.join(map(str, seeds))}, which only one of the two has finished: "
+            f"{'; '.join(variants)}."
+        )
 
 
-def mcnemar_table(results: Results) -> str:
+def mcnemar_table(results: Results, found: Iterable[Comparison]) -> str:
     """Seed by seed: on which questions exactly one of the two was right."""
-    titles = titles_of(results)
     rows = [
         [
-            text(titles[one["variant"]]) if number == 0 else "",
+            _pair(results, one) if number == 0 else "",
             str(test["seed"]),
             f"{test['only_variant']:,}",
             f"{test['only_baseline']:,}",
             p_value(test["p"]),
         ]
-        for one in results["comparisons"]
+        for one in found
         for number, test in enumerate(one["mcnemar"])
     ]
-    baseline = titles.get(results["baseline"], results["baseline"])
     return details(
         "Seed by seed: McNemar’s exact test",
         note(
-            f"Questions that only the variant got right, and only “{baseline}”. The test is of "
-            "each seed by itself: pooled, a question would count several times. Not corrected."
+            "Questions that only the variant got right, and only the one that it is compared with. "
+            "The test is of each seed by itself: pooled, a question would count several times. Not "
+            "corrected."
         ),
-        table(("", "seed", "only it", "only baseline", "p"), rows),
+        table(("", "seed", "only it", "only the other", "p"), rows),
     )
 
 
-def precision_table(results: Results) -> str:
+def precision_table(results: Results, found: Iterable[Comparison]) -> str:
     """What the intervals are made of."""
-    titles = titles_of(results)
     rows = [
         [
-            text(titles[one["variant"]]),
+            _pair(results, one),
             ", ".join(map(str, one["seeds"])),
             f"{one['questions']:,}",
             f"{100 * one['standard_error']:.2f}",
@@ -112,7 +121,7 @@ def precision_table(results: Results) -> str:
             "" if one["seed_sd"] is None else f"{100 * one['seed_sd']:.2f}",
             text(one["label"]),
         ]
-        for one in results["comparisons"]
+        for one in found
     ]
     return details(
         "How sure the differences are",
@@ -139,8 +148,8 @@ def shared_table(results: Results) -> str:
         row = [swatch(number) + text(titles[name])]
         for place in range(2):
             rates = summaries[place][number].accuracy["test"]
-            compared = _compared(found[place].get(name), name == results["baseline"], None)
-            row += [_rate(rates), compared[0], compared[2]]
+            compared = _compared(found[place].get(name), name == results["baseline"], {})
+            row += [rate(rates), compared[0], compared[2]]
         rows.append(row)
     heads = ("", "own: test", "difference", "p, Holm", "shared: test", "difference", "p, Holm")
     return table(heads, rows, "main")
@@ -151,19 +160,50 @@ def titles_of(results: Results) -> dict[str, str]:
     return {variant["name"]: variant["title"] for variant in results["variants"]}
 
 
+def against_table(results: Results, differing: Places) -> str:
+    """Variants with their differences to others than the baseline; see `main_table`."""
+    titles = titles_of(results)
+    numbers = {name: number for number, name in enumerate(titles)}
+    rates = {
+        name: summary.accuracy["test"]
+        for name, summary in zip(titles, by_variant(results), strict=True)
+    }
+    rows = [
+        [
+            swatch(numbers[one["variant"]]) + _pair(results, one),
+            rate(rates[one["variant"]]),
+            rate(rates[one["baseline"]]),
+            *_compared(one, False, differing),
+        ]
+        for one in results.get("comparisons_against", ())
+    ]
+    heads = ("", "test", "test, other", "difference", "p", "p, Holm", "detectable")
+    return table(heads, rows, "main")
+
+
 def p_value(p: float) -> str:
     """As papers print it."""
     return "&lt; 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def rate(rates: OverSeeds, spell: Callable[[float], str] = "{:.1f}".format) -> str:
+    """The mean in percent, and a value a seed below it, three to a line."""
+    values = [spell(100 * value) for value in rates.values]
+    if not values:
+        return "–"
+    lines = [" ".join(values[first : first + 3]) for first in range(0, len(values), 3)]
+    seeds = [f'<small class="seeds">{line}</small>' for line in lines] if len(values) > 1 else []
+    return stacked([f"<strong>{spell(100 * rates.mean)}</strong>", *seeds])
+
+
 def _compared(
-    one: Mapping[str, Any] | None, is_baseline: bool, place: str | None
+    one: Comparison | None, is_baseline: bool, differing: Places
 ) -> tuple[str, str, str, str]:
     """Cells of a comparison: difference, p, p by Holm, and what could be detected."""
     if one is None:
         return ("<small>baseline</small>" if is_baseline else "–", "", "", "")
     number = f"<strong>{signed(100 * one['difference'])}</strong>"
-    if place:
+    if place := differing.get((one["variant"], one["baseline"])):
         number = f'<a href="#{place}">{number}</a>'
     ends = f"{signed(100 * one['low'])} to {signed(100 * one['high'])}"
     label = [f"<small>{THESE_SEEDS}</small>"] if one["label"] == THESE_SEEDS else []
@@ -176,14 +216,13 @@ def _compared(
     )
 
 
-def _rate(rates: OverSeeds) -> str:
-    """The mean, and a value a seed below it, three to a line."""
-    values = [f"{100 * value:.1f}" for value in rates.values]
-    if not values:
-        return "–"
-    lines = [" ".join(values[first : first + 3]) for first in range(0, len(values), 3)]
-    seeds = [f'<small class="seeds">{line}</small>' for line in lines] if len(values) > 1 else []
-    return stacked([f"<strong>{100 * rates.mean:.1f}</strong>", *seeds])
+def _pair(results: Results, one: Comparison) -> str:
+    """The variant that is compared, and with what, if that isn't the study's baseline."""
+    titles = titles_of(results)
+    title = text(titles[one["variant"]])
+    if one["baseline"] == results["baseline"]:
+        return title
+    return f"{title}<br><small>against {text(titles[one['baseline']])}</small>"
 
 
 def _guesses(guess: Mapping[str, float | None]) -> list[tuple[str, float]]:

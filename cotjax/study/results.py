@@ -12,8 +12,9 @@ from cotjax.study.differences import differences
 from cotjax.study.grid import PlannedRun, Study, Variant, config_of
 from cotjax.study.one_run import CHECKPOINT, predictions_file
 from cotjax.study.outcomes import Outcomes, load_outcomes
-from cotjax.study.plan import RESULT, state_of
-from cotjax.study.statistics import compare_all, constant_guess
+from cotjax.study.plan import FAILURE, RESULT, lacks_vote, state_of
+from cotjax.study.problems import Problems
+from cotjax.study.statistics import compare, constant_guess
 from cotjax.study.tuning import Choices
 from cotjax.tasks.splits import Splits, fixed_subset
 from cotjax.training.prepare import prepare
@@ -41,7 +42,8 @@ def gather(
     validation = fixed_subset(splits["validation"], study.base.evaluation.max_questions)
     finished = [run for run in runs if (workdir / run.folder / RESULT).exists()]
     compared = [run for run in finished if run.group == "runs"]
-    return {
+    problems = Problems()
+    results = {
         "title": study.title,
         "about": study.about,
         "caveats": study.caveats,
@@ -49,91 +51,140 @@ def gather(
         "checkpoint": CHECKPOINT,
         "baseline": study.baseline_variant.name,
         "budget": {"by": study.budget, "text": budget},
-        "variants": [_describe(study, variant, choices) for variant in study.variants],
+        "variants": _variants(study, compared, choices, problems),
         "constant_guess": {
             "test": constant_guess(splits["test"]),
             "validation": constant_guess(validation),
         },
-        "runs": [read_json(workdir / run.folder / RESULT) for run in compared],
-        **unfinished(workdir, runs),
-        "comparisons": _comparisons(study, workdir, compared),
-        "shared_settings": _at_shared_settings(study, workdir, finished, choices),
-        "differences": differences(study, workdir, compared, splits["test"]),
+        **_compared(study, workdir, compared, splits, problems),
+        "shared_settings": _at_shared_settings(study, workdir, finished, splits, choices, problems),
+        "differences": differences(study, workdir, compared, splits["test"], problems),
         "base": configs.flatten(study.base),
     }
+    missing = unfinished(study, workdir, runs, choices)
+    return results | missing | {"failed": missing["failed"] + problems}
 
 
-def unfinished(workdir: Path, runs: Sequence[PlannedRun]) -> dict[str, list[dict[str, Any]]]:
-    """Runs that failed, with the reason, and runs that wait (for another machine, or their turn).
+def unfinished(
+    study: Study, workdir: Path, runs: Sequence[PlannedRun], choices: Choices | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Runs that failed and runs that wait (for another machine, or their turn), with the reason.
 
     A `group` other than `runs` says that the run was one of tuning or of shared settings.
     """
     lists: dict[str, list[dict[str, Any]]] = {"failed": [], "waiting": []}
     for run in runs:
-        state = state_of(workdir / run.folder)
-        about = {"variant": run.variant.name, "seed": run.seed, "group": run.group}
-        if state.word == "failed":
-            lists["failed"].append(about | {"reason": state.reason})
-        elif state.word != "finished":
-            lists["waiting"].append(about)
+        word, reason = _missing(workdir, run, study.samples)
+        if word:
+            about = {"variant": run.variant.name, "seed": run.seed, "group": run.group}
+            lists[word].append(about | {"reason": reason})
+    for name, reason in (choices.open if choices else {}).items():
+        about = {"variant": name, "group": "runs", "reason": reason}
+        lists["waiting"] += [about | {"seed": seed} for seed in study.seeds]
     return lists
 
 
-def _describe(study: Study, variant: Variant, choices: Choices | None) -> dict[str, Any]:
-    tuned = choices.by_variant.get(variant.name) if choices else None
-    return {
-        "name": variant.name,
-        "title": variant.title,
-        "overrides": dict(variant.overrides),
-        "axes": dict(variant.axes),
-        "example": _example(study, variant),
-        "tuned": dataclasses.asdict(tuned) if tuned else None,
-    }
+def _missing(workdir: Path, run: PlannedRun, samples: int | None) -> tuple[str, str]:
+    """`failed` or `waiting`, and why; two empty texts where nothing is missing."""
+    state, failure = state_of(workdir / run.folder), workdir / run.folder / FAILURE
+    if state.word == "failed":
+        return "failed", state.reason
+    if state.word == "interrupted":
+        return "waiting", f"interrupted at step {state.step:,}"
+    if state.word != "finished":
+        return "waiting", state.reason or "not run yet"
+    if not lacks_vote(workdir, run, samples):
+        return "", ""
+    if failure.exists():
+        return "failed", f"no vote: {read_json(failure)['reason']}"
+    return "waiting", "its answers by vote"
 
 
-def _example(study: Study, variant: Variant) -> dict[str, Any] | None:
-    """The first target of the first seed: the same question in every variant; None without data."""
+def _variants(
+    study: Study, finished: Sequence[PlannedRun], choices: Choices | None, problems: Problems
+) -> list[dict[str, Any]]:
+    """What each variant is; the example is None where no run is finished."""
+    described = []
+    for variant in study.variants:
+        example, chosen = None, choices.by_variant.get(variant.name) if choices else None
+        if any(run.variant.name == variant.name for run in finished):
+            with problems.of(variant.name, study.seeds[0], "no example of its targets"):
+                example = _example(study, variant)
+        described.append(
+            {
+                "name": variant.name,
+                "title": variant.title,
+                "overrides": dict(variant.overrides),
+                "axes": dict(variant.axes),
+                "against": variant.against,
+                "example": example,
+                "tuned": dataclasses.asdict(chosen) if chosen else None,
+            }
+        )
+    return described
+
+
+def _example(study: Study, variant: Variant) -> dict[str, Any]:
+    """The first target of the first seed: the same question in every variant."""
     config = config_of(study.base, variant, study.seeds[0])
-    try:
-        target = next(shown_targets(prepare(config, row_multiple=1), last_step=1))
-    except InputError:  # which its runs have told
-        return None
+    target = next(shown_targets(prepare(config, row_multiple=1), last_step=1))
     said = [segment for reply in target.replies for segment in reply.segments]
     segments = [[kind.name.lower(), text] for kind, text in said]
     return {"input": target.replies[0].input, "segments": segments}
 
 
 def _at_shared_settings(
-    study: Study, workdir: Path, finished: Sequence[PlannedRun], choices: Choices | None
+    study: Study,
+    workdir: Path,
+    finished: Sequence[PlannedRun],
+    splits: Splits,
+    choices: Choices | None,
+    problems: Problems,
 ) -> dict[str, Any] | None:
-    """The same comparison where all variants have the settings that are best for them on average.
+    """The same comparisons where all variants have the settings that are best on average.
 
     A variant that chose them itself is there with its run of its own.
     """
     if choices is None or choices.shared is None:
         return None
     runs = [run for run in finished if run.settings == choices.shared and run.group != "tuning"]
-    return {
-        "settings": dict(choices.shared),
-        "runs": [read_json(workdir / run.folder / RESULT) for run in runs],
-        "comparisons": _comparisons(study, workdir, runs),
+    return {"settings": dict(choices.shared), **_compared(study, workdir, runs, splits, problems)}
+
+
+def _compared(
+    study: Study, workdir: Path, runs: Sequence[PlannedRun], splits: Splits, problems: Problems
+) -> dict[str, list[dict[str, Any]]]:
+    """Results, and their comparisons on the test questions: two families.
+
+    Every variant is compared with the baseline, and those that name another one with that.
+    """
+    outcomes = _outcomes(study, workdir, runs, splits, problems)
+    baseline, names = study.baseline_variant.name, [variant.name for variant in study.variants]
+    families = {
+        "comparisons": {name: baseline for name in names if name != baseline},
+        "comparisons_against": {v.name: v.against for v in study.variants if v.against},
     }
+    compared: dict[str, list[dict[str, Any]]] = {name: [] for name in families}
+    for family, against in families.items():
+        with problems.of(baseline, study.seeds[0], f"no {family.replace('_', ' ')}"):
+            compared[family] = [dataclasses.asdict(one) for one in compare(outcomes, against)]
+    return {"runs": [read_json(workdir / run.folder / RESULT) for run in runs], **compared}
 
 
-def _comparisons(study: Study, workdir: Path, runs: Sequence[PlannedRun]) -> list[dict[str, Any]]:
-    """Every variant against the baseline on the test questions; none where that isn't finished."""
-    outcomes: dict[str, dict[int, Outcomes]] = {}
-    for variant in study.variants:
-        of_variant = [run for run in runs if run.variant.name == variant.name]
-        if of_variant:
-            outcomes[variant.name] = {
-                run.seed: load_outcomes(predictions_file(workdir / run.folder))
-                for run in of_variant
-            }
-    baseline = study.baseline_variant.name
-    if baseline not in outcomes:
-        return []
-    return [dataclasses.asdict(one) for one in compare_all(outcomes, baseline)]
+def _outcomes(
+    study: Study, workdir: Path, runs: Sequence[PlannedRun], splits: Splits, problems: Problems
+) -> dict[str, dict[int, Outcomes]]:
+    """By variant and seed, which test questions were answered rightly."""
+    asked = {question.id for question in splits["test"]}
+    outcomes: dict[str, dict[int, Outcomes]] = {variant.name: {} for variant in study.variants}
+    for run in runs:
+        with problems.of(run.variant.name, run.seed, "not compared"):
+            file = predictions_file(workdir / run.folder)
+            found = load_outcomes(file)
+            if found.keys() != asked:
+                raise InputError(f"{file}: does not answer the study's test questions, each once")
+            outcomes[run.variant.name][run.seed] = found
+    return outcomes
 
 
 def finished_alone(results: Mapping[str, Any]) -> dict[str, Any]:

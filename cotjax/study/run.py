@@ -1,29 +1,34 @@
 """Runs a study in one process, so that runs of equal shapes share what is compiled."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax
 from ml_collections.config_dict import ConfigDict
 from rich.console import Console
+from rich.progress import Progress
 
-from cotjax import config as configs
 from cotjax.errors import InputError
 from cotjax.json_files import dump_json, replace_file
 from cotjax.mesh import initialize_distributed
 from cotjax.study.budget import Budget
+from cotjax.study.claims import claimed
 from cotjax.study.grid import PlannedRun, Study, plan, plan_tuning
-from cotjax.study.one_run import finish, note_failure
-from cotjax.study.plan import Part, state_of
+from cotjax.study.one_run import finish, note_failure, vote
+from cotjax.study.plan import VOTE, Part, lacks_vote, state_of
 from cotjax.study.progress import StudyProgress
 from cotjax.study.report import comparison_table, page
 from cotjax.study.results import finished_alone, gather
+from cotjax.study.same import check_configs, check_data
 from cotjax.study.tables import comparison_rows, run_rows, write_csv
-from cotjax.study.tuning import choose, final_runs
+from cotjax.study.tuning import CHOICES, Choices, choose, final_runs, keep
 from cotjax.tasks import configured_task
 from cotjax.tasks.sources import load_splits, shared_records
 from cotjax.tasks.splits import Splits, split_lines
+from cotjax.training.writers import columns
 
 
 def run_study(
@@ -55,7 +60,7 @@ def run_study(
     with shared_records():
         stages = _Stages(study, workdir, part or Part(), console or Console(highlight=False))
         tuning = stages.do(plan_tuning(study))
-        choices = choose(study, workdir) if tuning else None
+        choices = stages.choose() if tuning else None
         runs = stages.do(final_runs(study, choices) if choices else plan(study))
         budget = stages.budget.text()
         results = gather(study, workdir, [*tuning, *runs], stages.splits, choices, budget)
@@ -67,11 +72,12 @@ class _Stages:
     """Does lists of runs, one list after the other: a later one may depend on an earlier one."""
 
     def __init__(self, study: Study, workdir: Path, part: Part, console: Console):
-        self.workdir, self.part, self.console = workdir, part, console
-        self.budget = Budget(study, workdir / "budget.json")
+        self.study, self.workdir, self.part, self.console = study, workdir, part, console
         if study.budget == "steps":  # or it takes a while to know the configs
-            _check_workdir(workdir, plan_tuning(study) or plan(study))
+            check_configs(workdir, plan_tuning(study) or plan(study))
         self.splits = _load_splits(study.base)
+        check_data(workdir, [*plan_tuning(study), *plan(study)], self.splits)
+        self.budget = Budget(study, workdir / "budget.json", self.splits)
         console.print(*split_lines(self.splits), sep="\n", soft_wrap=True)
 
     def do(self, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
@@ -79,51 +85,73 @@ class _Stages:
         if not runs:
             return []
         here = {run.folder for run in self.part.of(runs)}
-        fitted = [self._fit(run, run.folder in here) for run in runs]
+        counting = Progress(*columns(), console=self.console, transient=True)
+        with counting if self.study.budget != "steps" else nullcontext():
+            fitted = [self._fit(run, run.folder in here, counting) for run in runs]
         ready = [run for run in fitted if run is not None]
-        _check_workdir(self.workdir, ready)
+        check_configs(self.workdir, ready)
         mine = [run for run in ready if run.folder in here]
-        waiting = [run for run in mine if state_of(self.workdir / run.folder).word != "finished"]
+        waiting = [run for run in mine if not self._is_done(run)]
         with StudyProgress(len(mine), len(mine) - len(waiting), self.console) as progress:
             for run in waiting:
-                with progress.working_on(run):
-                    self._finish(run, progress)
+                with progress.working_on(run), claimed(self.workdir / run.folder) as holder:
+                    if holder:
+                        self._tell(run, f"is being run by {holder}")
+                    else:
+                        self._finish(run, progress)
         return [fit or run for fit, run in zip(fitted, runs, strict=True)]
 
-    def _fit(self, run: PlannedRun, here: bool) -> PlannedRun | None:
+    def choose(self) -> Choices:
+        """What the variants chose, which is kept from here on."""
+        choices = choose(self.study, self.workdir)
+        keep(self.study, self.workdir, choices)
+        for name in choices.outdated:
+            self.console.print(
+                f"{name}: its tuning runs would choose other settings now; what it chose before is "
+                f"kept ({self.workdir / CHOICES})",
+                soft_wrap=True,
+            )
+        return choices
+
+    def _fit(self, run: PlannedRun, here: bool, counting: Progress) -> PlannedRun | None:
         """The run at its length; None where that can't be known, or need not be."""
         if not here and not (self.workdir / run.folder / "config.json").exists():
             return None
         try:
-            return self.budget.fit(run)
-        except InputError as error:
-            self._tell_failure(run, error)
+            return self.budget.fit(run, counting)
+        except Exception as error:  # whatever it is, the other runs may be in order
+            if here:  # or whoever runs it tells
+                self._tell_failure(run, error)
             return None
 
+    def _is_done(self, run: PlannedRun) -> bool:
+        finished = state_of(self.workdir / run.folder).word == "finished"
+        return finished and not lacks_vote(self.workdir, run, self.study.samples)
+
     def _finish(self, run: PlannedRun, progress: StudyProgress) -> None:
+        """Does what is left of a run, which may be nothing: another process was faster."""
+        workdir, samples = self.workdir, self.study.samples
         try:
-            result = finish(self.workdir, run, self.splits, progress)
+            if state_of(workdir / run.folder).word != "finished":
+                self._tell(run, _told(finish(workdir, run, self.splits, progress)))
+            if lacks_vote(workdir, run, samples):
+                result = vote(workdir, run, samples, self.splits, progress)
+                right = f"{100 * result[VOTE]['accuracy']:.1f} %"
+                self._tell(run, f"{right} of test answers right by a vote of {samples}")
         except Exception as error:  # whatever it is, the other runs may be in order
             self._tell_failure(run, error)
-            return
-        if "test" in result:
-            words = f"{100 * result['test']['accuracy']:.1f} % of test answers right"
-        else:
-            words = f"{100 * result['validation']:.1f} % on validation"
-        self.console.print(f"{run.spoken}: {words}", soft_wrap=True)
 
     def _tell_failure(self, run: PlannedRun, error: Exception) -> None:
-        reason = note_failure(self.workdir, run, error)
-        self.console.print(f"{run.spoken}: failed: {reason}", markup=False, soft_wrap=True)
+        self._tell(run, f"failed: {note_failure(self.workdir, run, error)}")
+
+    def _tell(self, run: PlannedRun, words: str) -> None:
+        self.console.print(f"{run.spoken}: {words}", markup=False, soft_wrap=True)
 
 
-def _check_workdir(workdir: Path, runs: Sequence[PlannedRun]) -> None:
-    """Refuses a workdir that holds one of the runs with another config."""
-    for run in runs:
-        folder = workdir / run.folder
-        finished = state_of(folder).word == "finished"  # its checkpoints may be gone
-        check = configs.check_same_config if finished else configs.check_same_run
-        check(run.config, folder)
+def _told(result: Mapping[str, Any]) -> str:
+    if "test" in result:
+        return f"{100 * result['test']['accuracy']:.1f} % of test answers right"
+    return f"{100 * result['validation']:.1f} % on validation"
 
 
 def _load_splits(base: ConfigDict) -> Splits:
@@ -149,8 +177,8 @@ def _report(results: dict[str, Any], workdir: Path, console: Console) -> None:
         console.print(f"report: {(workdir / 'report.html').absolute()}", soft_wrap=True)
     else:
         console.print("no run to compare is finished yet")
-    if results["waiting"]:
-        console.print(f"not run yet: {len(results['waiting'])} runs")
+    for reason, count in Counter(run["reason"] for run in results["waiting"]).items():
+        console.print(f"{count} not finished: {reason}", markup=False, soft_wrap=True)
     for run in results["failed"]:
         words = f"failed: {run['group']}/{run['variant']}, seed {run['seed']}: {run['reason']}"
         console.print(words, markup=False, soft_wrap=True)

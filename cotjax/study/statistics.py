@@ -133,7 +133,7 @@ class Comparison:
       degrees_of_freedom: Of the t distribution, by Satterthwaite.
       p: Two-sided, of no difference, by the same t as the interval (it is under 0.05 where the
         interval leaves out 0); not corrected.
-      p_holm: The same, corrected by Holm for all comparisons that were made together.
+      p_holm: The same, corrected by Holm for all comparisons of its family (see `compare`).
       mcnemar: The exact test of each seed; never pooled.
       detectable: The least true difference that the design finds with a power of 80 % at a level
         of 5 %, with the standard error and degrees of freedom found here; above 1 where none is.
@@ -160,26 +160,32 @@ class Comparison:
 
 
 def compare_all(outcomes: Mapping[str, Mapping[int, Outcomes]], baseline: str) -> list[Comparison]:
-    """Compares every variant with the baseline, over the seeds that both have.
+    """Compares every other variant with the baseline: one family; see `compare`."""
+    if baseline not in outcomes:
+        raise InputError(f"baseline {baseline} is none of {', '.join(outcomes)}")
+    return compare(outcomes, {name: baseline for name in outcomes if name != baseline})
+
+
+def compare(
+    outcomes: Mapping[str, Mapping[int, Outcomes]], against: Mapping[str, str]
+) -> list[Comparison]:
+    """Compares variants, each with another one, over the seeds that both have.
 
     Args:
       outcomes: By variant, seed and question id: was the answer right?
-      baseline: The name of the variant that the others are compared with.
+      against: By variant, the name of the one that it is compared with: its baseline.
 
     Returns:
-      A comparison for every other variant in the order of `outcomes`; those that share no seed
-      with the baseline have none. Holm's correction is over all that are returned.
+      A comparison for every pair that shares a seed, in the order of `against`. Holm's correction
+      is over all that are returned, as one family.
 
     Raises:
-      InputError: if there is no such baseline, runs were asked different questions, or fewer
-        than two.
+      InputError: if runs were asked different questions, or fewer than two.
     """
-    if baseline not in outcomes:
-        raise InputError(f"baseline {baseline} is none of {', '.join(outcomes)}")
     compared = [
-        _compare(variant, runs, baseline, outcomes[baseline])
-        for variant, runs in outcomes.items()
-        if variant != baseline and runs.keys() & outcomes[baseline].keys()
+        _compare(variant, outcomes[variant], baseline, outcomes[baseline])
+        for variant, baseline in against.items()
+        if outcomes.get(variant, {}).keys() & outcomes.get(baseline, {}).keys()
     ]
     corrected = holm([comparison.p for comparison in compared])
     return [

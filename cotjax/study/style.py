@@ -5,15 +5,15 @@ STYLE = """
   color-scheme: light dark;
   --paper: #fcfbf8; --ink: #22211f; --quiet: #6b6862; --line: #dedad1; --tint: #f2efe8;
   --label: #ffe2a0; --rationale: #d3e7f7; --right: #15803d; --wrong: #b42318;
-  --series-0: #7d7a72; --series-1: #0f6fae; --series-2: #c2410c; --series-3: #15803d;
-  --series-4: #9333a8; --series-5: #a16207; --series-6: #0e7490; --series-7: #be123c;
+  --series-0: #7d7a72; --series-1: #1844b9; --series-2: #da452c; --series-3: #274e0f;
+  --series-4: #d359ba; --series-5: #7c7bff; --series-6: #5e2c5d;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #171715; --ink: #ebe8e1; --quiet: #a19d94; --line: #3a3833; --tint: #22211e;
     --label: #6b4e0a; --rationale: #173f5f; --right: #58c27d; --wrong: #f78f8f;
-    --series-0: #a8a49a; --series-1: #5fb0e8; --series-2: #f4894f; --series-3: #58c27d;
-    --series-4: #cf8be0; --series-5: #dcae4a; --series-6: #52c0d6; --series-7: #f5758f;
+    --series-0: #a8a49a; --series-1: #3567de; --series-2: #df500c; --series-3: #8ef9ff;
+    --series-4: #f686f4; --series-5: #fae91d; --series-6: #b1389b;
   }
 }
 * { box-sizing: border-box; }
@@ -43,9 +43,11 @@ table { border-collapse: collapse; width: 100%; font-size: 0.875rem; line-height
 th, td { padding: 0.5rem 0.6rem; text-align: right; border-bottom: 1px solid var(--line); }
 td { font-variant-numeric: tabular-nums; white-space: nowrap; vertical-align: top; }
 th { font-weight: 500; vertical-align: top; }
-th:first-child, .settings td, .words-last :is(th, td):last-child { text-align: left; }
+th:first-child, .settings td, .values :is(th, td) { text-align: left; }
+.words-last :is(th, td):last-child { text-align: left; }
 .settings td, .words-last td:last-child { white-space: normal; }
-.words-last code { white-space: nowrap; }
+.words-last td:last-child { min-width: 14rem; }
+.words-last code, .values code { white-space: nowrap; }
 th:first-child, td:first-child { padding-left: 0; }
 th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--quiet); font-weight: 400; vertical-align: bottom; white-space: nowrap; }
@@ -59,10 +61,15 @@ td small { font-size: 0.75rem; }
 td strong { font-weight: 600; }
 a { color: inherit; text-decoration-color: var(--quiet); text-underline-offset: 0.2em; }
 i {
-  display: inline-block; width: 0.6em; height: 0.6em; border-radius: 50%; margin-right: 0.5em;
+  display: inline-block; width: 0.65em; height: 0.65em; margin-right: 0.5em;
+  print-color-adjust: exact; forced-color-adjust: none;
 }
+.circle { border-radius: 50%; }
+.triangle { clip-path: polygon(50% 0, 100% 100%, 0 100%); }
+.diamond { clip-path: polygon(50% 0, 100% 50%, 50% 100%, 0 50%); }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; padding: 0; }
 .legend { font-size: 0.875rem; margin: 0 0 1rem; }
+.legend li { margin: 0; }
 dl { font-size: 0.875rem; margin: 0; }
 dt { margin-top: 0.75rem; }
 dd { margin: 0.25rem 0 0; padding: 0.4rem 0.75rem; background: var(--tint); border-radius: 0.3rem; }

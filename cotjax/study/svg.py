@@ -10,9 +10,13 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+# A variant is told by hue and shape, so that few hues do, which the colour-blind can tell apart.
+HUES = 6  # after the first variant's grey
+SHAPES = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D"}  # page's and matplotlib's
+DISTINCT = 1 + HUES * len(SHAPES)  # variants; later ones look like earlier ones
+
 # Colours that stand for the page's own, and become `var(--NAME)` in the SVG.
-NUM_SERIES = 8
-NAMES = ("ink", "quiet", "line", "paper", *(f"series-{n}" for n in range(NUM_SERIES)))
+NAMES = ("ink", "quiet", "line", "paper", *(f"series-{n}" for n in range(HUES + 1)))
 STAND_IN = {name: f"#fe{number:02x}dc" for number, name in enumerate(NAMES)}
 INK, QUIET, LINE, PAPER = (STAND_IN[name] for name in NAMES[:4])
 
@@ -44,12 +48,23 @@ STYLE = {
 
 def series(number: int) -> str:
     """The name of a variant's colour on the page."""
-    return f"series-{number % NUM_SERIES}"
+    return f"series-{(number - 1) % HUES + 1 if number else 0}"
+
+
+def shape(number: int) -> str:
+    """The name of a variant's shape; it changes with every variant, as the hue does."""
+    rounds, hue = divmod(number - 1, HUES)
+    return list(SHAPES)[(hue + rounds + 1) % len(SHAPES)] if number else "circle"
 
 
 def colour(number: int) -> str:
     """The same in a figure."""
     return STAND_IN[series(number)]
+
+
+def marker(number: int) -> str:
+    """What matplotlib calls the shape of a variant."""
+    return SHAPES[shape(number)]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from cotjax.json_files import replace_file
 
 Row = dict[str, Any]
+FAMILIES = {"baseline": "comparisons", "against": "comparisons_against"}
 
 OF_RUN = ("variant", "seed", "steps", "targets", "supervised_tokens", "flops", "seconds")
 OF_SPLIT = (
@@ -22,10 +23,22 @@ OF_SPLIT = (
     "choice_accuracy",
     "label_nll",
     "mean_tokens",
+    "seconds",
 )
+OF_VOTE = (
+    "samples",
+    "right",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "mean_tokens",
+    "seconds",
+)
+ASKED = {"test": OF_SPLIT, "train": OF_SPLIT, "test_vote": OF_VOTE}
 OF_COMPARISON = (
     "variant",
     "baseline",
+    "family",
     "settings",
     "questions",
     "difference",
@@ -50,9 +63,9 @@ def run_rows(results: Mapping[str, Any]) -> list[Row]:
         | {"settings": settings, "tuned": _words(run["tuned"])}
         | {axis: of_variant[run["variant"]].get(axis) for axis in axes}
         | {
-            f"{split}_{name}": run[split].get(name)
-            for split in ("test", "train")
-            for name in OF_SPLIT
+            f"{asked}_{name}": (run.get(asked) or {}).get(name)
+            for asked, names in ASKED.items()
+            for name in names
         }
         for settings, group in _groups(results)
         for run in group["runs"]
@@ -60,12 +73,18 @@ def run_rows(results: Mapping[str, Any]) -> list[Row]:
 
 
 def comparison_rows(results: Mapping[str, Any]) -> list[Row]:
-    """A row a comparison with the baseline: at the variants' own settings, then at shared ones."""
+    """A row a comparison: at the variants' own settings, then at shared ones.
+
+    Its family tells those with the study's baseline from those with what a variant names itself;
+    Holm's correction is over each by itself.
+    """
     return [
         {name: comparison.get(name) for name in OF_COMPARISON}
-        | {"settings": settings, "seeds": " ".join(map(str, comparison["seeds"]))}
+        | {"family": family, "settings": settings}
+        | {"seeds": " ".join(map(str, comparison["seeds"]))}
         for settings, group in _groups(results)
-        for comparison in group["comparisons"]
+        for family, kept in FAMILIES.items()
+        for comparison in group.get(kept, ())
     ]
 
 

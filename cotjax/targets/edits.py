@@ -32,7 +32,8 @@ class Edit(Perturbation):
         Args:
           source: All rationales, cut into this edit's units.
           targets: int [n], whose rationales are edited.
-          donors: int [n], targets of other questions; only `Insert` takes anything from them.
+          donors: int [n, donors], targets of other questions, each row's first one first; only
+            `Insert` takes anything from them.
           stream: uint32 [n], see `keys.streams`.
 
         Returns:
@@ -47,7 +48,7 @@ class Edit(Perturbation):
 
 @dataclasses.dataclass(frozen=True)
 class Drop(Edit):
-    """Leaves out round(fraction * n) of a rationale's n units."""
+    """Leaves out round(fraction * n) of a rationale's n units; at a fraction below 1 one stays."""
 
     name: str = "drop"
     fraction: float = 0.5
@@ -57,7 +58,10 @@ class Drop(Edit):
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `Edit.edit`: drops the lowest keys of each rationale."""
         units, own = source.units(targets)
-        return source.expand(units, own & (_ranks(stream, own) >= _share(own, self.fraction)))
+        count = own.sum(axis=1, keepdims=True)
+        most = count if self.fraction == 1 else count - 1
+        dropped = np.minimum(share(count, self.fraction), most)
+        return source.expand(units, own & (_ranks(stream, own) >= dropped))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +88,8 @@ class Duplicate(Edit):
 class Insert(Edit):
     """Says a step of another question's rationale after round(fraction * n) of the n steps.
 
-    The other rationale's steps come in random order, and again from the first where there are more
-    places than steps.
+    The other rationale's steps come in random order. Where there are more places than steps, those
+    of a next question's follow; only when all donors have given theirs, the first comes again.
     """
 
     name: str = "insert"
@@ -101,15 +105,11 @@ class Insert(Edit):
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `Edit.edit`: inserts after the lowest keys."""
         units, own = source.units(targets)
-        theirs, has = source.units(donors)
-        order = np.argsort(_ranks(second_stream(stream), has), axis=1, kind="stable")
-        ranks, count = _ranks(stream, own), has.sum(axis=1, keepdims=True)
+        ranks = _ranks(stream, own)
+        theirs, count = _given(source, donors, stream)
         after = own & (ranks < _share(own, self.fraction)) & (count > 0)
         place = np.where(after, ranks % np.maximum(count, 1), 0)
-        if theirs.shape[1]:
-            theirs = np.take_along_axis(np.take_along_axis(theirs, order, 1), place, 1)
-        else:
-            theirs = units
+        theirs = np.take_along_axis(theirs, place, 1) if theirs.shape[1] else units
         return source.expand(_interleave(units, theirs), _interleave(own, after))
 
     def most(self, source: Source) -> np.ndarray:
@@ -213,6 +213,25 @@ class Shorten(_Goal):
         """See `Edit.most`."""
         goals = np.where(source.goals > 0, source.goals, source.lengths)
         return np.minimum(source.lengths, goals)
+
+
+def _given(source: Source, donors: np.ndarray, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Units of each row's donors, one after the other, each one's in random order.
+
+    Returns:
+      int [n, most], units, and int [n, 1], how many of these the row's donors have.
+    """
+    units, has = [], []
+    for donor in donors.T:
+        stream = second_stream(stream)
+        theirs, own = source.units(donor)
+        order = np.argsort(_ranks(stream, own), axis=1, kind="stable")
+        units.append(np.take_along_axis(theirs, order, axis=1))
+        has.append(own)  # by rank, too, a row's own units come first
+    own = np.concatenate(has, axis=1)
+    first = np.argsort(~own, axis=1, kind="stable")
+    found = np.take_along_axis(np.concatenate(units, axis=1), first, axis=1)
+    return found, own.sum(axis=1, keepdims=True)
 
 
 def _ranks(stream: np.ndarray, own: np.ndarray) -> np.ndarray:

@@ -71,17 +71,19 @@ def likely(pools: Sequence[Pool], k: int) -> Kept:
 def open_ended(pools: Sequence[Pool], k: int) -> Kept:
     """More of a question whose rationales have more different pairs of words, k on average.
 
-    Questions are ranked by that number; from the lowest fifth to the highest they keep
-    1, 3, 5, 7, 9 times k / 5, chosen as by `random`. Where that is not whole, or more than a
-    question has, others come as near as the budget lets them; every question keeps one.
+    Questions are ranked by that number, which is counted over the pool alone: rationales that don't
+    qualify have no part in it. From the lowest fifth to the highest they keep 1, 3, 5, 7, 9 times
+    k / 5, chosen as by `random`. Where that is not whole, or more than a question has, others come
+    as near as the budget lets them; every question keeps one. Ties are broken by random keys.
     """
-    variety = np.array([len(set().union(*map(_bigrams, pool.texts))) for pool in pools])
-    ranks = np.empty(len(pools), int)
-    ranks[np.argsort(variety, kind="stable")] = np.arange(len(pools))
+    variety = [len(set().union(*map(_bigrams, pool.texts))) for pool in pools]
+    lots = np.argsort([pool.keys.min() for pool in pools], kind="stable")  # the order of ties
+    ranks = np.argsort(np.argsort(np.array(variety)[lots], kind="stable"))
     wanted = np.array(FIFTHS)[ranks * len(FIFTHS) // len(pools)] * k / 5
-    available = [len(pool.texts) for pool in pools]
-    budget = sum(min(count, k) for count in available)
-    kept = share_out(budget, wanted.tolist(), available)
+    available = np.array([len(pool.texts) for pool in pools])
+    budget = int(np.minimum(available, k).sum())
+    kept = np.empty(len(pools), int)
+    kept[lots] = share_out(budget, wanted.tolist(), available[lots].tolist())
     return [_smallest(pool.keys, count) for pool, count in zip(pools, kept, strict=True)]
 
 

@@ -38,7 +38,8 @@ class Selection:
       name: `all`; `one_per_epoch` (all, of which an epoch draws one); `mixture` (the same, by
         sources); `first`; or a filter that keeps k (see `filters.FILTERS`).
       answers: Rationales of which answers qualify: `any`, `right`, `wrong`, or `majority`: the
-        commonest of the question's, of equally common ones the one that came first.
+        commonest of the question's rationales with the tags, of equally common ones the one that
+        came first.
       tags: Rationales without each of these don't qualify.
       k: How many of a question a filter keeps.
       sources: Of a mixture.

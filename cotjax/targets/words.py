@@ -10,17 +10,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Words that turn a chain of thought round or check it, as Li et al. 2025 ("LLMs Can Easily Learn to
+# Words that turn a chain of thought round or check it. Li et al. 2025 ("LLMs Can Easily Learn to
 # Reason from Demonstrations: Structure, Not Content, Is What Matters!", arXiv 2502.07374) remove
-# them. The paper shows examples of its list: wait, alternatively, however, let me check.
-KEYWORDS = (
-    "wait",
+# such words and name four of them as examples; their whole list is not known to us.
+NAMED_BY_THE_PAPER = ("wait", "alternatively", "however", "let me check")
+# Ours: what does the same work in the long chains of thought that such models write.
+ADDED = (
     "hmm",
-    "alternatively",
-    "however",
     "but",
     "maybe",
-    "let me check",
     "let me double-check",
     "let me just double-check",
     "let me verify",
@@ -35,6 +33,7 @@ KEYWORDS = (
     "on second thought",
     "on the other hand",
 )
+KEYWORDS = NAMED_BY_THE_PAPER + ADDED
 NAMED = {"key_words": "key_words", "without_label": "label_words", "without_keywords": "keywords"}
 
 

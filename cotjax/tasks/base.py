@@ -19,6 +19,8 @@ ANSWER_PHRASE = re.compile(
     re.IGNORECASE,
 )
 
+MOST_QUESTIONS = 5_000_000  # made ones; a question and its rationale take about a kilobyte
+
 _Drawn = TypeVar("_Drawn", bound=Hashable)
 
 
@@ -142,6 +144,9 @@ class Procedural(Task):
 
     def __post_init__(self):
         super().__post_init__()
+        if sum(self._counts) > MOST_QUESTIONS:
+            counted = ", ".join(f"{split}_questions" for split in self.splits)
+            self._refuse(f"{counted}: more than {MOST_QUESTIONS} would not fit into memory")
         for option in ("seed", *(f"{split}_questions" for split in self.splits)):
             if getattr(self, option) < 0:
                 self._refuse(f"{option}={getattr(self, option)} must not be negative")

@@ -21,9 +21,9 @@ from cotjax.tasks.expressions import (
 )
 
 _REWRITES = [  # mark-up, in this order
-    (re.compile(r"^\s*[-*•]\s+", re.MULTILINE), "; "),  # an item of a list
+    (re.compile(r"^[^\S\n]*[-*•]\s+", re.MULTILINE), "; "),  # an item of a list
     # A dash of prose: a word on either side, and no number up to the end of the sentence.
-    (re.compile(r"(?<=[^\W\d_])\s+[-–]\s+(?=[^\W\d_][^\d=().!?\n]*(?:[.!?\n]|$))"), "; "),
+    (re.compile(r"(?<=[^\W\d_])\s+[-–]\s+(?=[^\W\d_][^\d=().!?\n]{0,500}(?:[.!?\n]|$))"), "; "),
     (re.compile(r"(?<=\d)(?:\{,\}|,\\!|\\[,!]|[\u00a0\u2009\u202f])(?=\d{3}(?!\d))"), ","),
     (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)[eE]([-+]?\d+)\b"), r"(\1 * 10^\2)"),  # 1.5e3
     (re.compile(r"\b(?:minus|negative)\s+(?=[$(]?\d)", re.IGNORECASE), "-"),

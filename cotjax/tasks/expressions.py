@@ -154,9 +154,8 @@ def _numeric(sign: str) -> str:
 
 def _to_number(token: str) -> Fraction:
     """Reads `1,234.5`, and `2 1/2` as a sum."""
-    whole, _, fraction = token.replace(",", "").rpartition(" ")
-    try:
-        return Fraction(whole.strip() or 0) + Fraction(fraction)
+    try:  # between the two of a mixed number stands white space of any kind
+        return sum(map(Fraction, token.replace(",", "").split()), Fraction(0))
     except ZeroDivisionError as error:
         raise ExpressionError("divides by zero") from error
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from cotjax.errors import InputError
 
-_WHOLE_NUMBER = re.compile(r"-?\d+")
+_WHOLE_NUMBER = re.compile(r"-?\d{1,18}")
 
 
 class Fields:

@@ -1,13 +1,12 @@
 """Questions from a user's own files: JSON lines, Parquet or CSV."""
 
 import csv
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from cotjax.errors import InputError
-from cotjax.json_files import read_json_lines
+from cotjax.json_files import parse_json, read_json_lines
 from cotjax.tasks.splits import MissingSplitError
 
 SPLIT = "{split}"
@@ -124,8 +123,8 @@ def _check_header(path: Path, names: list[str]) -> None:
 
 def _json(text: str, where: str) -> Any:
     try:
-        return json.loads(text) if text.strip() else None
-    except json.JSONDecodeError as error:
+        return parse_json(text) if text.strip() else None
+    except ValueError as error:
         hint = 'write JSON, such as ["bank", "park"]'
         raise InputError(f"{where}: {text[:40]!r} is no list of choices; {hint}") from error
 

@@ -10,6 +10,8 @@ from cotjax.records import Rationale, Record
 from cotjax.tasks.base import Procedural, register
 from cotjax.tasks.fixed_choices import FixedChoices
 
+MOST_ENTITIES = 5_000  # with 12 million pairs, which are drawn from a list
+
 
 @register("comparison")
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Comparison(Procedural, FixedChoices):
     def __post_init__(self):
         if self.sizes < 2 or self.entities % self.sizes or self.entities < self.sizes:
             self._refuse(f"{self.entities} entities do not divide into {self.sizes} sizes")
+        if self.entities > MOST_ENTITIES:
+            self._refuse(f"{self.entities} entities: their pairs would not fit into memory")
         super().__post_init__()
 
     def _possible(self) -> tuple[int, str]:

@@ -20,6 +20,7 @@ PHRASES = (
 )
 NO_PHRASE = "no answer phrase"
 EMPTY = "empty rationale"
+MOST_CHARACTERS = 10_000  # that are searched for an answer: a bracket that repeats takes minutes
 
 # A new word begins, or a sentence without the space before it: "the arctic regionsThe answer is".
 _START = r"(?:(?<!\w)|(?-i:(?<=[a-z\d])(?=[A-Z])))"
@@ -72,7 +73,7 @@ def judge(
         return Verdict("", None, False, problem=NO_PHRASE)
     rationale, conclusion = parts
     # The arrow tells every parser that the answer is the first candidate after it.
-    return judge_parts(rationale, f"--> {conclusion}", question, task)
+    return judge_parts(rationale, f"--> {conclusion[:MOST_CHARACTERS]}", question, task)
 
 
 def judge_parts(rationale: str, conclusion: str, question: Question, task: Task) -> Verdict:

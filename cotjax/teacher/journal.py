@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from cotjax import journal
+from cotjax.errors import InputError
 from cotjax.journal import PATTERN
 
 __all__ = ["PATTERN", "Entry", "Journal"]
@@ -31,6 +32,10 @@ class Entry:
     num_tokens: int
     finish_reason: str
     conclusion: str | None = None
+
+    def __post_init__(self):
+        if self.num_tokens < 1:
+            raise InputError(f"num_tokens must be 1 or more, not {self.num_tokens}")
 
 
 class Journal(journal.Journal[Entry]):

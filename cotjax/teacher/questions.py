@@ -113,6 +113,10 @@ class _Line:
     choices: tuple[str, ...] = ()
     label: str | None = None
 
+    def __post_init__(self):
+        if not self.question.strip():
+            raise InputError("question is empty")
+
 
 def read_questions(file: Path, most: int | None = None) -> Questions:
     """Reads a file of questions: JSON lines of `id`, `question`, and `choices`, `label` if any.
@@ -120,9 +124,12 @@ def read_questions(file: Path, most: int | None = None) -> Questions:
     Raises:
       InputError: naming the line and the field that is wrong.
     """
-    records = []
+    records, places = [], {}
     for where, value in read_json_lines(file):
         line = build(_Line, value, where)
+        if line.id in places:
+            raise InputError(f"{where}: id {line.id!r} is already at {places[line.id]}")
+        places[line.id] = where
         try:
             records.append(Record(line.id, line.question, line.choices, line.label, ()))
         except InputError as error:

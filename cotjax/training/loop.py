@@ -6,10 +6,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,38 +15,25 @@ from jax.sharding import Mesh
 from ml_collections.config_dict import ConfigDict
 from rich.progress import Progress
 
-import cotjax
 from cotjax import config as configs
-from cotjax.checkpoints import Checkpoints
-from cotjax.data.pipeline import batches
-from cotjax.data.work import Work
-from cotjax.errors import InputError
-from cotjax.evaluation.asking import Given
-from cotjax.evaluation.given import given_rationales
-from cotjax.evaluation.run import evaluate
-from cotjax.evaluation.student import Student
-from cotjax.mesh import (
-    BATCH_AXES,
-    initialize_distributed,
-    local_rows,
-    make_mesh,
-    to_global,
-    wait_for_all,
-)
+from cotjax.data.steps import Steps
+from cotjax.errors import InputError, NotFiniteError
+from cotjax.mesh import BATCH_AXES, initialize_distributed, make_mesh, wait_for_all
 from cotjax.models.hf import load_params
-from cotjax.tasks.splits import split_lines
-from cotjax.training.prepare import (
-    SELECTED,
-    Experiment,
-    optimizer_of,
-    prepare,
-    save_run_files,
-    selection_lines,
-)
+from cotjax.training.at_fault import Finite, finite_parts, rows_at_fault, whole
+from cotjax.training.description import description
+from cotjax.training.evaluations import Evaluations
+from cotjax.training.faults import FaultLog, shortened
+from cotjax.training.feeding import global_batches
+from cotjax.training.left_out import LeftOut, Return
+from cotjax.training.poison import poisoned_leaves
+from cotjax.training.prepare import Experiment, optimizer_of, prepare, save_run_files
 from cotjax.training.profiler import Profiler
-from cotjax.training.step import TrainState, abstract_state, init_state, train_step
-from cotjax.training.step_log import StepLog, in_words
+from cotjax.training.saving import Saves, check_same_data
+from cotjax.training.step import TrainState, init_state, train_step
+from cotjax.training.step_log import StepLog
 from cotjax.training.stopping import stop_signals
+from cotjax.training.watch import Watch
 from cotjax.training.writers import RunWriter, read_scalars
 
 
@@ -78,7 +63,8 @@ def train(
       progress: A bar of the caller's to report into; by default the run shows its own.
 
     Raises:
-      InputError: for a config, data or workdir that don't fit, or a loss that is not finite.
+      InputError: for a config, data or workdir that don't fit.
+      NotFiniteError: if the numbers go wrong for good; see the `guard` section of the config.
     """
     start = time.monotonic()
     initialize_distributed()
@@ -87,7 +73,7 @@ def train(
     configs.check_same_run(config, workdir)
     row_multiple = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     experiment = prepare(config, row_multiple * config.optimizer.accumulation)
-    _check_same_data(experiment, workdir)
+    check_same_data(experiment, workdir)
     wait_for_all("training: every host has checked the workdir")
     workdir.mkdir(parents=True, exist_ok=True)
     if jax.process_index() == 0:
@@ -96,16 +82,23 @@ def train(
     with RunWriter(workdir, progress) as writer:
         run = _Run(config, experiment, mesh, workdir, writer)
         try:
-            run.describe()
+            for line in description(experiment, mesh):
+                writer.say(line)
             state = run.start_or_resume()
             run.train(state)
         finally:
-            run.checkpoints.close()
+            run.saves.close()
         return TrainResult(run.step, run.metrics, time.monotonic() - start)
 
 
 class _Run:
-    """A run in progress: what `train` would otherwise carry from stage to stage."""
+    """A run in progress: what `train` would otherwise carry from stage to stage.
+
+    Attributes:
+      saves: Its checkpoints.
+      step: Steps done.
+      metrics: The last evaluation of each split.
+    """
 
     def __init__(
         self,
@@ -118,44 +111,57 @@ class _Run:
         self.config, self.experiment, self.mesh = config, experiment, mesh
         self.workdir, self.writer = workdir, writer
         self.optimizer, self.schedule = optimizer_of(config)
-        self.checkpoints = Checkpoints(
-            workdir / "checkpoints", keep_latest=config.checkpoint.keep_latest
-        )
+        self.saves = Saves(config, experiment, mesh, workdir)
+        self.evaluations = Evaluations(config, experiment, mesh, workdir, writer)
+        self.faults = FaultLog(writer, experiment.splits["train"])
+        self.watch = Watch(config.guard.skipped_in_a_row, config.guard.spike_score)
+        self.left_out = LeftOut(workdir, configs.config_hash(config), experiment.fingerprint)
+        self.steps = self.left_out.of(experiment.steps)
         self.metrics: dict[str, float] = {}
         self.best = -math.inf
         self.step = 0
-        self.given: dict[str, Given] = {}  # by split, of an order that reads rationales
-
-    def describe(self) -> None:
-        """Says what is trained on, and what was dropped, cut or unknown."""
-        say, experiment, steps = self.writer.say, self.experiment, self.experiment.steps
-        say(f"mesh {dict(self.mesh.shape)} of {self.mesh.size} x {jax.devices()[0].device_kind}")
-        counts = experiment.counts.items()
-        say(" ".join(f"{n}={count}" for n, count in counts if not n.startswith(SELECTED)))
-        for line in selection_lines(experiment.counts):
-            say(line)
-        for line in split_lines(experiment.splits):
-            say(line)
-        say(
-            f"rows of {steps.shape.encoder} encoder and {steps.shape.decoder} decoder tokens; "
-            f"{' or '.join(map(str, steps.row_counts))} rows a step, "
-            f"{steps.targets_per_epoch} targets in {steps.per_epoch} steps an epoch"
-        )
 
     def start_or_resume(self) -> TrainState:
         """The latest checkpoint of the workdir, or pretrained weights, or random ones."""
-        model, seed = self.experiment.model, self.config.seed
-        latest = self.checkpoints.latest_step()
-        if latest is not None:
-            return self._restore(latest)
-        self.writer.forget_after(-1)
-        params = None
-        if self.experiment.pretrained:
-            params = load_params(self.experiment.pretrained, model, self.mesh)
-        return init_state(model, self.optimizer, self.mesh, seed, params)
+        latest = self.saves.latest_step()
+        if latest is None:
+            return self._start()
+        state, self.best, losses = self.saves.restore(latest)
+        self.step = latest
+        self.watch.start(latest, losses)
+        self.writer.forget_after(latest)
+        for line in read_scalars(self.workdir):
+            self.metrics |= {name: value for name, value in line.items() if "/" in name}
+        self.writer.say(f"resumed after step {latest}")
+        return state
 
     def train(self, state: TrainState) -> None:
-        """Steps to the end, with what is due between steps."""
+        """Steps to the end; goes back where the numbers go wrong and the config says so."""
+        while skipped := self._take_steps(state):
+            state = self._go_back(*skipped)
+
+    def _start(self) -> TrainState:
+        """The student before its first step."""
+        self.metrics, self.best, self.step = {}, -math.inf, 0
+        self.watch.start()
+        self.writer.forget_after(-1)
+        params, pretrained = None, self.experiment.pretrained
+        if pretrained:
+            params = load_params(pretrained, self.experiment.model, self.mesh)
+            if poisoned := poisoned_leaves(params):
+                raise InputError(
+                    f"config.model.pretrained: weights of {pretrained} are not finite "
+                    f"({shortened(poisoned)}): load the folder anew, or use another"
+                )
+        model, seed = self.experiment.model, self.config.seed
+        return init_state(model, self.optimizer, self.mesh, seed, params)
+
+    def _take_steps(self, state: TrainState) -> tuple[int, int] | None:
+        """Steps to the end, with what is due between steps.
+
+        Returns:
+          None, or the first and the last of as many skipped steps in a row as end a run.
+        """
         config, first = self.config, int(state.step)
         total = config.schedule.total_steps
         if first == 0:
@@ -172,19 +178,23 @@ class _Run:
         )
         window = config.profile.first_step, config.profile.num_steps
         profiler = Profiler(*window, self.workdir / "profile")
-        log = StepLog(self.experiment.model, self.mesh, self.writer)
+        log = StepLog(self.experiment.model, self.mesh, self.writer, self._see)
         log.start(first, total)
+        fed = global_batches(self.steps, self.experiment.tokenizer.eos, first, total, self.mesh)
         with stop_signals() as stopped, closing(log), closing(profiler):
-            for work, batch in self._batches(first, total):
+            for work, batch in fed:
                 with profiler.step(self.step):
                     state, metrics = take_step(state, batch, seed)
                 self.step += 1
                 log.add(work, metrics)
                 if self._between_steps(state, log):
                     log.restart_clock()
+                if self.watch.diverged:
+                    return self.watch.diverged
                 if self.step < total and (number := stopped(self.step)):
                     log.flush(self.step)
                     self._stop(state, number)
+        return None
 
     def _between_steps(self, state: TrainState, log: StepLog) -> bool:
         """Logs, evaluates and saves where it is due; returns whether that took time."""
@@ -193,104 +203,90 @@ class _Run:
         to_evaluate = to_save or self.step % config.evaluation.every == 0
         if to_evaluate or self.step % config.profile.log_every == 0:
             log.flush(self.step)
-        if not to_evaluate:
+        if last and self.watch.in_a_row and not self.watch.diverged:
+            self._check_that_it_learns(state)
+        if not to_evaluate or self.watch.diverged:
             return False
+        self.saves.check(state, self.step)
         metric = self._evaluate(state)
-        if to_save or metric > self.best:
-            self._save(state, metric)
-        self.best = max(self.best, metric)
+        if (to_save or metric > self.best) and self._save(state, metric):
+            self.best = max(self.best, metric)
         return True
 
-    def _batches(self, first: int, total: int) -> Iterator[tuple[Work, dict[str, Any]]]:
-        steps = self.experiment.steps
-        local = batches(
-            steps,
-            self.experiment.tokenizer.eos,
-            first,
-            total,
-            lambda rows: local_rows(self.mesh, rows),
-        )
-        for work, batch in local:
-            rows = work.encoder_positions // steps.shape.encoder
-            yield work, to_global(batch, self.mesh, rows)
+    def _see(self, last: int, metrics: list[dict[str, np.ndarray]]) -> None:
+        """Watches the numbers of some steps, of which `last` is the last one."""
+        seen = [
+            self.watch.see(step, float(one["loss"]), float(one["grad_norm"]), bool(one["skipped"]))
+            for step, one in enumerate(metrics, start=last - len(metrics) + 1)
+        ]
+        self.faults.tell([fault for fault in seen if fault], self.steps)
 
     def _evaluate(self, state: TrainState) -> float:
         """Evaluates the configured splits; returns the metric that chooses the best."""
-        experiment = self.experiment
-        student = Student(experiment.model, state.params, experiment.tokenizer, self.mesh)
-        for split in self.config.evaluation.splits:
-            if experiment.order.reads_rationale and split not in self.given:
-                self.given[split] = given_rationales(
-                    experiment.task,
-                    self.config,
-                    split,
-                    experiment.splits[split],
-                    experiment.tokenizer,
-                )
-            summary = evaluate(
-                student,
-                experiment.task,
-                experiment.splits[split],
-                experiment.order,
-                self.config,
-                split=split,
-                step=self.step,
-                folder=self.workdir / "eval",
-                given=self.given.get(split),
-                progress=self.writer.progress,
-            )
-            scalars = {f"{split}/{name}": value for name, value in summary.items()}
-            scalars = {k: v for k, v in scalars.items() if isinstance(v, int | float)}
-            self.metrics |= scalars
-            self.writer.scalars(self.step, scalars)
-            self.writer.say(f"step {self.step} {split}: {in_words(summary)}")
+        self.metrics |= self.evaluations.ask(state.params, self.step)
         return float(self.metrics[self.config.evaluation.best_metric])
 
-    def _save(self, state: TrainState, metric: float | None, wait: bool = False) -> None:
-        meta = {
-            "step": self.step,
-            "examples": self.experiment.steps.targets_before(self.step),
-            "config": self.config.to_dict(),
-            "config_hash": configs.config_hash(self.config),
-            "data_fingerprint": self.experiment.fingerprint,
-            "tokenizer_hash": self.experiment.tokenizer.content_hash(),
-            "best": max(self.best, metric if metric is not None else -math.inf),
-            "versions": {"cotjax": cotjax.__version__, "jax": jax.__version__},
-        }
-        meta["best"] = meta["best"] if math.isfinite(meta["best"]) else None
-        self.checkpoints.save(self.step, state.params, state.opt_state, meta, metric, wait=wait)
-
-    def _restore(self, step: int) -> TrainState:
-        like = abstract_state(self.experiment.model, self.optimizer, self.mesh)
-        params, opt_state, meta = self.checkpoints.restore(step, like.params, like.opt_state)
-        self.step = step
-        self.best = meta["best"] if meta["best"] is not None else -math.inf
-        self.writer.forget_after(step)
-        for line in read_scalars(self.workdir):
-            self.metrics |= {name: value for name, value in line.items() if "/" in name}
-        self.writer.say(f"resumed after step {step}")
-        return TrainState(jax.numpy.int32(step), params, opt_state)
+    def _save(self, state: TrainState, metric: float | None, wait: bool = False) -> bool:
+        """Saves a state that was checked; not amid skipped steps, which a bad one may cause."""
+        amid = self.watch.in_a_row and self.step < self.config.schedule.total_steps
+        if amid or self.watch.diverged:
+            self.writer.say(
+                f"step {self.step} is not saved, for the steps before it were skipped; the last "
+                f"checkpoint is of step {self.saves.latest_step() or 0}"
+            )
+            return False
+        best = max(self.best, metric if metric is not None else -math.inf)
+        self.saves.save(state, self.step, best, metric, self.watch.losses, wait)
+        return True
 
     def _stop(self, state: TrainState, number: int) -> None:
         """Saves without a metric and leaves, as the signal asked."""
-        self._save(state, metric=None, wait=True)
-        name = signal.Signals(number).name
-        self.writer.say(f"{name}: saved step {self.step}; run the same command to go on")
+        self.saves.check(state, self.step)
+        name, saved = signal.Signals(number).name, self._save(state, metric=None, wait=True)
+        done = f"saved step {self.step}" if saved else f"stopped after step {self.step}"
+        self.writer.say(f"{name}: {done}; run the same command to go on")
         sys.exit(128 + number)
 
+    def _check_that_it_learns(self, state: TrainState) -> None:
+        """Gives up if the last step that was taken would not be finite now."""
+        taken = self.watch.last_taken
+        are_finite = self._finite_parts(state, self.steps)
+        if not taken or not all(are_finite([whole(self.steps, taken - 1)])):
+            self.watch.give_up()
 
-def _check_same_data(experiment: Experiment, workdir: Path) -> None:
-    """Refuses to go on where a checkpoint was trained on other data; nothing is written before."""
-    if not (workdir / "checkpoints").is_dir():
-        return
-    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
-    try:
-        latest = checkpoints.latest_step()
-        if latest is None or checkpoints.meta(latest)["data_fingerprint"] == experiment.fingerprint:
-            return
-    finally:
-        checkpoints.close()
-    raise InputError(
-        f"{workdir}: its run was trained on other data than config.data.records and "
-        "config.task.source give now; restore the data or choose another --workdir"
-    )
+    def _finite_parts(self, state: TrainState, steps: Steps) -> Finite:
+        return finite_parts(self.config, self.experiment, steps, self.mesh, state.params)
+
+    def _go_back(self, first: int, last: int) -> TrainState:
+        """The last checkpoint's state, or that before any step, to go on without some targets.
+
+        Raises:
+          NotFiniteError: if the config does not want that, or it did not help.
+        """
+        self.saves.wait()
+        to_step = self.saves.latest_step() or 0
+        wrong = f"loss or gradients were not finite in steps {first} to {last}"
+        if self.config.guard.then == "stop":
+            raise NotFiniteError(
+                f"{self.workdir}: {wrong}; the last checkpoint is of step {to_step}: look at their "
+                "targets (faults.jsonl), go on without those at fault by "
+                "--config.guard.then=go_back, or choose a lower config.optimizer.learning_rate and "
+                "another --workdir"
+            )
+        if not self.left_out.may_return_to(to_step):
+            raise NotFiniteError(
+                f"{self.workdir}: {wrong}, and to leave targets out from step {to_step} on "
+                "(left_out.json) did not help: choose a lower config.optimizer.learning_rate and "
+                "another --workdir"
+            )
+        state, steps = self.start_or_resume(), self.steps
+        are_finite = self._finite_parts(state, steps)
+        rows = rows_at_fault(steps, range(first - 1, last), to_step, are_finite)
+        self.steps = steps.without(rows, to_step)
+        names = self.faults.names(steps, rows)
+        self.left_out.add(Return(to_step, first, last, tuple(rows), tuple(names)))
+        self.writer.say(
+            f"{wrong}: back to step {to_step}, from where others stand in for {len(rows)} "
+            f"target(s): {shortened(names)}; all are in left_out.json"
+        )
+        return state

@@ -110,7 +110,8 @@ def prepare(config: ConfigDict, row_multiple: int) -> Experiment:
     whole, choice = table, words_of(config)
     table = keep_words(whole, choice)
     counts = count_tokens(table, tokenizer.unknown, order)
-    counts |= count_unmapped(examples, tokenizer, order) | count_words(whole, table, choice)
+    counts |= count_unmapped(whole, examples, tokenizer, order)
+    counts |= count_words(whole, table, choice)
     step_config = steps_of(config, order, tokenizer, row_multiple)
     table, counts["inputs/cut"], counts["inputs/tokens_cut"] = cut_inputs(
         table, _question_length(step_config), tokenizer.eos
@@ -118,7 +119,7 @@ def prepare(config: ConfigDict, row_multiple: int) -> Experiment:
     draw_weights = examples.draw_weights and np.array(examples.draw_weights)
     steps = Steps(table, step_config, draw_weights)
     counts["rationales/cut"], counts["rationales/tokens_cut"] = steps.count_cut()
-    counts |= _count_same(steps)
+    counts |= _count_perturbed(steps)
     counts |= {"questions": table.num_questions, "targets": table.num_targets}
     counts |= {f"kept/{name}": count for name, count in examples.kept.items()}
     counts |= {f"dropped/{reason}": count for reason, count in examples.dropped.items()}
@@ -134,12 +135,17 @@ def make_tokenizer(
 ) -> Tokenizer:
     """Loads the tokenizer that a config names, or trains one on the task's own text.
 
-    A new one knows the words of every order, so all orders share one vocabulary.
+    A new one knows the words of every order and of all training questions, so all orders and all
+    values of data.fraction share one vocabulary.
     """
     if config.model.tokenizer:
         return _mapped(load_tokenizer(resolve_tokenizer(config.model.tokenizer)), config)
     if pretrained:
         return _mapped(load_tokenizer(pretrained), config)
+    if config.data.fraction < 1:
+        whole = config.copy_and_resolve_references()
+        whole.data.fraction = 1.0
+        examples = training_examples(task, whole, questions)
     texts = [*examples.inputs]
     texts += [text for target in examples.targets for text in (target.label, target.rationale)]
     texts += [label for question in questions for label in task.choice_labels(question)]
@@ -251,21 +257,26 @@ def _loss_weights(config: ConfigDict) -> dict[str, Any]:
     return {name: loss[name] for name in ("label_weight", "rationale_weight", "normalise")}
 
 
-def _count_same(steps: Steps) -> dict[str, int]:
-    """How many rationales a perturbation leaves as they are.
+def _count_perturbed(steps: Steps) -> dict[str, int]:
+    """How many rationales a perturbation leaves as they are, and of how many it leaves nothing.
 
     Raises:
       InputError: if it changes none, though it is to change some.
     """
-    perturbation, same = steps.config.perturbation, steps.perturbed.count_same()
-    if perturbation.name == "none" or not same:
+    perturbation, perturbed = steps.config.perturbation, steps.perturbed
+    if perturbation.name == "none":
         return {}
+    same = perturbed.count_same()
     if same == steps.table.num_targets and getattr(perturbation, "fraction", 1) > 0:
         raise InputError(
             f"config.data.perturbation.name={perturbation.name!r} changes none of the "
             f"{same} rationales"
         )
-    return {"kept/rationales that the perturbation leaves as they are": same}
+    counts = {
+        "kept/rationales that the perturbation leaves as they are": same,
+        "kept/rationales that the perturbation leaves nothing of": perturbed.count_emptied(),
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def _perturbation(section: ConfigDict, tokenizer: Tokenizer) -> Perturbation:

@@ -27,10 +27,11 @@ FIELDS = ("inputs", "labels", "rationales")
 COLUMNS = {  # of their counts, and their headings
     "tokens": "tokens",
     "unknown": "unknown tokens",
-    "unknown_mapped": "known by data.characters",
+    "unknown_unmapped": "without data.characters",
     "cut": "texts cut",
     "tokens_cut": "tokens cut",
 }
+SHARES = {"unknown": "tokens", "unknown_unmapped": "tokens_unmapped"}  # of which other count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +174,16 @@ def _count_table(counts: dict[str, int]) -> Table:
     for name in columns:
         table.add_column(COLUMNS[name], justify="right")
     for field in FIELDS:
-        names = (f"{field}/{name}" for name in columns)
-        table.add_row(field, *(f"{counts[n]:,}" if n in counts else "" for n in names))
+        table.add_row(field, *(_cell(counts, field, name) for name in columns))
     return table
+
+
+def _cell(counts: dict[str, int], field: str, name: str) -> str:
+    """A count, and of unknown tokens their rate; nothing where the field has no such count."""
+    count = counts.get(f"{field}/{name}")
+    if count is None:
+        return ""
+    if name not in SHARES:
+        return f"{count:,}"
+    tokens = counts[f"{field}/{SHARES[name]}"]
+    return f"{count:,} ({100 * count / max(tokens, 1):.2f} %)"

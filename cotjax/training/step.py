@@ -104,9 +104,13 @@ def train_step(
 
     The batch goes through the model in `accumulation` microbatches, whose sums are added. Metrics
     are whole on every device: 'loss' (the sum of weighted objectives), 'grad_norm' (before any
-    clipping), 'learning_rate', and 'nll', 'right', 'count' by kind. Dropout's key is a function of
-    (seed, step, microbatch) alone. Runs that differ in the numbers of schedule and learning rate
-    alone share what is compiled.
+    clipping), 'learning_rate', 'skipped', and 'nll', 'right', 'count' by kind. Dropout's key is a
+    function of (seed, step, microbatch) alone. Runs that differ in the numbers of schedule and
+    learning rate alone share what is compiled.
+
+    Where the loss or the norm of the gradients is not finite, the step is 'skipped': parameters and
+    the optimizer's state, its own count of updates too, stay as they were. The state's step goes
+    on, for it names the data, the learning rate and dropout's key of the next one.
     """
     make_schedule(schedule, optimizer.learning_rate)  # refuses an unknown name now
     how = (schedule.name, label_smoothing, z_loss, accumulation, mesh)
@@ -134,26 +138,25 @@ def _compiled_step(
     accumulation: int,
     mesh: Mesh,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
-    loss = functools.partial(_loss, config, label_smoothing, z_loss)
+    gradients_of = _gradients_of(config, optimizer, label_smoothing, z_loss, accumulation, mesh)
     shardings = _shardings(config, optimizer, mesh)
     whole = NamedSharding(mesh, P())
-
-    def gradients_of(params: Params, batch: Batch, key: jax.Array) -> tuple[Params, Metrics]:
-        gradients, metrics = jax.grad(loss, has_aux=True)(params, batch, key)
-        return jax.lax.with_sharding_constraint(gradients, shardings.params), metrics
 
     def step(
         state: TrainState, batch: Batch, seed: int, peak: float, numbers: tuple[float, ...]
     ) -> tuple[TrainState, Metrics]:
-        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-            key = jax.random.fold_in(jax.random.key(seed), state.step)
-            microbatches = _split(batch, accumulation, mesh)
-            gradients, metrics = _accumulate(gradients_of, state.params, microbatches, key)
+        gradients, metrics = gradients_of(state.params, batch, seed, state.step)
         rate = make_schedule(ScheduleConfig(schedule_name, *numbers), peak)(state.step)
-        metrics |= {"grad_norm": optax.tree.norm(gradients), "learning_rate": rate}
+        finite = _are_finite(metrics)
+        metrics |= {"learning_rate": rate, "skipped": ~finite}
         update = make_optimizer(optimizer).update
         direction, opt_state = update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, optax.tree.scale(-rate, direction))
+        params, opt_state = jax.tree.map(
+            lambda after, before: jnp.where(finite, after, before),
+            (params, opt_state),
+            (state.params, state.opt_state),
+        )
         return TrainState(state.step + 1, params, opt_state), metrics
 
     return jax.jit(
@@ -162,6 +165,63 @@ def _compiled_step(
         out_shardings=(shardings, whole),
         donate_argnums=0,
     )
+
+
+def finite_check(
+    config: T5Config,
+    optimizer: OptimizerConfig,
+    label_smoothing: float,
+    z_loss: float,
+    accumulation: int,
+    mesh: Mesh,
+) -> Callable[[Params, Batch, int, int], jax.Array]:
+    """The jitted (params, batch, seed, step) -> whether that train step would be finite."""
+    how = (label_smoothing, z_loss, accumulation, mesh)
+    return _compiled_check(config, _without_rate(optimizer), *how)
+
+
+@functools.cache
+def _compiled_check(config: T5Config, optimizer: OptimizerConfig, *how: Any) -> Callable:
+    gradients_of, mesh = _gradients_of(config, optimizer, *how), how[-1]
+    params, whole = _shardings(config, optimizer, mesh).params, NamedSharding(mesh, P())
+    return jax.jit(
+        lambda *step: _are_finite(gradients_of(*step)[1]),
+        in_shardings=(params, batch_sharding(mesh), whole, whole),
+        out_shardings=whole,
+    )
+
+
+def _are_finite(metrics: Metrics) -> jax.Array:
+    """One answer for the whole step: a sum is not finite where any of its terms is not."""
+    return jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
+
+
+def _gradients_of(
+    config: T5Config,
+    optimizer: OptimizerConfig,
+    label_smoothing: float,
+    z_loss: float,
+    accumulation: int,
+    mesh: Mesh,
+) -> Callable[[Params, Batch, int, jax.Array], tuple[Params, Metrics]]:
+    """The function (params, batch, seed, step) -> gradients of the whole batch, and metrics."""
+    loss = functools.partial(_loss, config, label_smoothing, z_loss)
+    shardings = _shardings(config, optimizer, mesh).params
+
+    def of_microbatch(params: Params, batch: Batch, key: jax.Array) -> tuple[Params, Metrics]:
+        gradients, metrics = jax.grad(loss, has_aux=True)(params, batch, key)
+        return jax.lax.with_sharding_constraint(gradients, shardings), metrics
+
+    def of_batch(
+        params: Params, batch: Batch, seed: int, step: jax.Array
+    ) -> tuple[Params, Metrics]:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            key = jax.random.fold_in(jax.random.key(seed), step)
+            microbatches = _split(batch, accumulation, mesh)
+            gradients, metrics = _accumulate(of_microbatch, params, microbatches, key)
+        return gradients, metrics | {"grad_norm": optax.tree.norm(gradients)}
+
+    return of_batch
 
 
 def _loss(

@@ -1,13 +1,13 @@
 """Gathers the metrics of steps on the device, and writes one line for several of them."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
 from cotjax.data.work import Work
-from cotjax.errors import InputError
 from cotjax.models.t5_config import T5Config
 from cotjax.targets.segments import Kind
 from cotjax.training.throughput import Throughput, train_flops
@@ -22,12 +22,20 @@ class StepLog:
 
     Metrics stay on the device until then, so the host runs a little ahead of the steps. Rates are
     of the steps after the last compilation: each shape of a batch has one, in its first step.
+    Losses are of the steps that were not skipped.
     """
 
-    def __init__(self, model: T5Config, mesh: jax.sharding.Mesh, writer: RunWriter):
+    def __init__(
+        self,
+        model: T5Config,
+        mesh: jax.sharding.Mesh,
+        writer: RunWriter,
+        see: Callable[[int, list[dict[str, np.ndarray]]], None],
+    ):
+        """`see` is given the metrics of every step, the last one's number first."""
         self._model = model
         self._throughput = Throughput(model, mesh.devices.flatten().tolist())
-        self._writer = writer
+        self._writer, self._see = writer, see
         self._waiting: list[tuple[Work, dict[str, jax.Array]]] = []
         self._compiled: set[tuple[int, int]] = set()  # positions of encoder and decoder
         self._bar = None
@@ -58,11 +66,7 @@ class StepLog:
         self._writer.progress.advance(self._bar)
 
     def flush(self, step: int) -> None:
-        """Writes one line for the steps since the last one, `step` the last of them.
-
-        Raises:
-          InputError: if their loss is not finite.
-        """
+        """Writes one line for the steps since the last one, `step` the last of them."""
         if not self._waiting:
             return
         work = sum((work for work, _ in self._waiting), Work())
@@ -79,11 +83,7 @@ class StepLog:
         values |= self._throughput.report()
         self._writer.scalars(step, values)
         self._writer.say(f"step {step}: {in_words(values)}")
-        if not math.isfinite(values["loss"]):
-            raise InputError(
-                f"the loss is {values['loss']} by step {step}: lower "
-                "config.optimizer.learning_rate, or look at the data of these steps"
-            )
+        self._see(step, metrics)
         speed = values.get("examples_per_second")
         rate = f"{speed:.1f} examples/s, " if speed is not None else ""
         self._writer.progress.update(self._bar, rate=f"{rate}loss {values['loss']:.3f}")
@@ -103,14 +103,22 @@ def in_words(values: dict[str, Any]) -> str:
 
 
 def _means(metrics: list[dict[str, np.ndarray]]) -> dict[str, float]:
-    """Means over some steps: of their losses, and of tokens by kind."""
+    """Means over the steps that were not skipped: of their losses, and of tokens by kind.
+
+    Where all were, there is a NaN for the loss, and nothing by kind.
+    """
+    taken = [one for one in metrics if not one["skipped"]]
     values = {
-        "loss": float(np.mean([one["loss"] for one in metrics])),
-        "grad_norm": float(np.mean([one["grad_norm"] for one in metrics])),
+        "loss": float(np.mean([one["loss"] for one in taken])) if taken else math.nan,
+        "grad_norm": float(np.mean([one["grad_norm"] for one in taken])) if taken else math.nan,
         "learning_rate": float(metrics[-1]["learning_rate"]),
     }
+    if len(taken) < len(metrics):
+        values["skipped_steps"] = len(metrics) - len(taken)
+    if not taken:
+        return values
     nll, right, count = (
-        sum(one[name].astype(np.float64) for one in metrics) for name in ("nll", "right", "count")
+        sum(one[name].astype(np.float64) for one in taken) for name in ("nll", "right", "count")
     )
     for name, kind in LOGGED_KINDS.items():
         if count[kind]:

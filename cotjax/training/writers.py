@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 from rich.console import Console
@@ -58,7 +59,7 @@ class RunWriter:
             return
         import tensorflow as tf
 
-        self._scalars = workdir / "metrics.jsonl"
+        self._scalars, self._faults = workdir / "metrics.jsonl", workdir / "faults.jsonl"
         self._log = (workdir / "log.txt").open("a", encoding="utf-8")
         self._events = tf.summary.create_file_writer(str(workdir / "events"))
 
@@ -89,20 +90,29 @@ class RunWriter:
             return
         import tensorflow as tf
 
-        with self._scalars.open("a", encoding="utf-8") as file:
-            file.write(dump_json({"step": step} | dict(values)) + "\n")
+        _append(self._scalars, {"step": step} | dict(values))
         with self._events.as_default(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
+    def fault(self, step: int, values: Mapping[str, Any]) -> None:
+        """Appends a line to faults.jsonl: what was wrong with a step."""
+        if self._first:
+            _append(self._faults, {"step": step} | dict(values))
+
     def forget_after(self, step: int) -> None:
-        """Drops the scalars of steps that a resumed run will take again."""
-        if not self._first:
-            return
-        kept = [line for line, values in _read_lines(self._scalars) if values["step"] <= step]
-        temporary = self._scalars.with_suffix(".tmp")
-        temporary.write_bytes(b"".join(line + b"\n" for line in kept))
-        temporary.replace(self._scalars)
+        """Drops the scalars and faults of steps that a resumed run will take again."""
+        for file in (self._scalars, self._faults) if self._first else ():
+            if file.exists():
+                kept = [line for line, values in _read_lines(file) if values["step"] <= step]
+                temporary = file.with_suffix(".tmp")
+                temporary.write_bytes(b"".join(line + b"\n" for line in kept))
+                temporary.replace(file)
+
+
+def _append(file: Path, values: Mapping[str, Any]) -> None:
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(dump_json(values) + "\n")
 
 
 def read_scalars(workdir: Path) -> list[dict[str, float]]:

@@ -15,9 +15,13 @@ class Peer:
 
     def __init__(self, folder: str):
         """Loads a folder in Hugging Face's layout, in float32."""
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        self._tokenizer = AutoTokenizer.from_pretrained(
+            folder, padding_side="left", trust_remote_code=False
+        )
         self._tokenizer.pad_token = self._tokenizer.pad_token or self._tokenizer.eos_token
-        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self._model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, trust_remote_code=False
+        ).eval()
 
     def measure(self, order: Order) -> Figures:
         """Samples the order's prompts, `at_once` in a batch; a temperature of 0 is greedy."""

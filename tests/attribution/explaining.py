@@ -2,6 +2,7 @@
 
 import functools
 
+from cotjax.attribution.donors import Donors
 from cotjax.attribution.forward import Function, compiled
 from cotjax.attribution.layout import Layout, fill, lay_out
 from cotjax.evaluation.batching import group, to_devices, to_host
@@ -39,14 +40,35 @@ def layouts(order: str, count: int = COUNT, **lengths: int) -> list[Layout]:
     ]  # fmt: skip
 
 
+def donors(order: str, count: int) -> list[list[list[int]]]:
+    """What stands at the tokens of every layout instead, of so many rationales of another label."""
+    laid, tokenizer = parts(), tiny.tokenizer()
+    choice = Donors(
+        [f"n{number}" for number in range(len(laid))],
+        [str(label) for _, _, _, label in laid],
+        [(rationale, words) for _, rationale, words, _ in laid],
+        tokenizer.unknown,
+    )
+    return [
+        choice.instead_of(number, layout.words, count)
+        for number, layout in enumerate(layouts(order))
+    ]
+
+
 @functools.cache
-def explain(function: Function, order: str, student: Student | None = None, batch_size: int = 4):
-    """What a method says of every layout: a list of {name: numpy row}."""
+def explain(
+    function: Function,
+    order: str,
+    student: Student | None = None,
+    batch_size: int = 4,
+    count: int = 0,
+):
+    """What a method says of every layout, with `count` donors: a list of {name: numpy row}."""
     student, made, laid = student or tiny.student(), make_order(order), layouts(order)
-    found = [{} for _ in laid]
+    instead, found = donors(order, count), [{} for _ in laid]
     for rows in group([layout.lengths for layout in laid], student.mesh, batch_size):
-        members = [laid[member] for member in rows.members]
-        batch = to_devices(fill(rows, members, made, start=0), student.mesh)
+        members, others = ([of[member] for member in rows.members] for of in (laid, instead))
+        batch = to_devices(fill(rows, members, made, 0, others), student.mesh)
         sizes = (made.reads_rationale, rows.lengths[2], student.tokenizer.unknown)
         run = compiled(function, student.config, student.mesh, *sizes)
         results = to_host(run(student.params, batch))

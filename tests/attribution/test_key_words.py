@@ -6,6 +6,7 @@ import pytest
 from cotjax import config as configs
 from cotjax.attribution.run import Request, score_records
 from cotjax.attribution.scores import read_scores
+from cotjax.evaluation.run import evaluate_checkpoint
 from cotjax.records import Manifest, write_records
 from cotjax.tasks import get_task
 from cotjax.training.loop import train
@@ -46,72 +47,75 @@ def test_targets_hold_the_best_words(repository, tmp_path, by_rank):
         assert experiment.tokenizer.decode(table.rationales[target]).split() == expected
 
 
-@pytest.fixture(scope="module")
-def converged(repository, tmp_path_factory):
-    """A reader that has learned to compare sizes, whichever words it is not shown.
+# So many entities that no student can learn their sizes by heart and do without the rationale's.
+OPTIONS = {"sizes": 4, "entities": 1000, "test_questions": 100}
+STUDENTS = {
+    "rationale_input": {"schedule__total_steps": 500},
+    # The label, one token of many, weighs as much as the rationale.
+    "rationale_first": {
+        "schedule__total_steps": 250,
+        "loss__normalise": "kinds",
+        "model__num_layers": 1,
+    },
+}
 
-    So many entities that it can't learn their sizes by heart and do without the rationale's; so few
-    sizes that each tells something on its own. One word in seven is masked in training, so that the
-    student makes something of the unknown token, integrated gradients' baseline, and doesn't hang
-    on `while`.
-    """
+
+@pytest.fixture(scope="module", params=STUDENTS)
+def converged(request, repository, tmp_path_factory):
+    """The folder of a student that has learned to compare the sizes that a rationale states."""
     folder = tmp_path_factory.mktemp("converged")
     config = load(
         repository,
-        task__options="sizes=4,entities=1000",
+        task__options=",".join(f"{name}={value}" for name, value in OPTIONS.items()),
         data__cache=folder / "cache",
-        data__order="rationale_input",
-        data__perturbation__name="mask",
-        data__perturbation__fraction=0.15,
-        schedule__total_steps=800,
-        checkpoint__every=800,
-        evaluation__every=800,
+        data__order=request.param,
+        model__dropout_rate=0.05,
+        checkpoint__every=10_000,
+        evaluation__every=10_000,
         evaluation__max_questions=10,
+        **STUDENTS[request.param],
     )
     train(config, folder / "workdir")
+    forced = request.param == "rationale_first"
+    result, _, _ = evaluate_checkpoint(folder / "workdir", "latest", "test", forced=forced)
+    assert result["accuracy"] >= 0.99
     return folder
 
 
-@pytest.fixture(scope="module")
-def found(converged):
-    """Integrated gradients of 200 test questions, [questions, words], and what they add up to."""
-    records = get_task("comparison", "text", sizes=4, entities=1000).oracle_records("test")[:200]
+def score(converged, method: str, **options):
+    records = get_task("comparison", "text", **OPTIONS).oracle_records("test")
     write_records(converged / "records", Manifest("comparison", "test", "oracle"), records)
-    scores = score_records(
-        Request(
-            converged / "records",
-            converged / "scores",
-            "integrated_gradients",
-            converged / "workdir",
-            checkpoint="latest",
-            batch_size=200,
-        )
+    request = Request(
+        converged / "records",
+        converged / method,
+        method,
+        converged / "workdir",
+        checkpoint="latest",
+        batch_size=100,
+        **options,
     )
-    return scores, records
+    return score_records(request), records
 
 
 @pytest.mark.slow
-def test_planted_words_are_found(found):
-    scores, records = found
-
-    def found_among(k: int) -> float:
-        return np.mean(
-            [
-                {2, 6} <= set(scores.ranking(record.id, 0, record.rationales[0].text)[:k])
-                for record in records
-            ]
-        )
-
-    # A size that alone leaves the label open, beside one that settles it, gains next to nothing:
-    # chance is 5 % among the best two words of seven, and 48 % among the best five.
-    assert found_among(2) > 0.6
-    assert found_among(5) > 0.9
+def test_expected_gradients_find_planted_words(converged):
+    """They are the best two of seven, and the scores of every example add up."""
+    scores, records = score(converged, "expected_gradients", donors=8)
+    ranked = [scores.ranking(one.id, 0, one.rationales[0].text) for one in records]
+    assert np.mean([{2, 6} == set(ranking[:2]) for ranking in ranked]) >= 0.95
+    assert all({1, 3, 5}.isdisjoint(ranking) for ranking in ranked)  # words that all share
+    for line in scores.lines.values():
+        assert sum(line.scores) == pytest.approx(line.gain, rel=0.01)
+    assert scores.manifest.counts["sums off by over 1 %"] == 0
 
 
 @pytest.mark.slow
-def test_integrated_gradients_are_complete(found):
-    lines = list(found[0].lines.values())
+@pytest.mark.parametrize("converged", ["rationale_input"], indirect=True)
+def test_integrated_gradients_are_complete(converged):
+    """From `<unk>`, which the student never read: a few examples are off by 2 %."""
+    lines = list(score(converged, "integrated_gradients")[0].lines.values())
     gains = np.array([line.gain for line in lines])
     errors = np.abs([sum(line.scores) for line in lines] - gains)
     assert errors.sum() < 0.01 * np.abs(gains).sum()
-    assert np.mean(errors < 0.01 * np.abs(gains)) > 0.95
+    assert np.mean(errors < np.maximum(0.01 * np.abs(gains), 0.01)) >= 0.9
+    assert (errors < np.maximum(0.025 * np.abs(gains), 0.01)).all()

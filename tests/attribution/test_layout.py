@@ -72,3 +72,18 @@ def test_a_batch_of_a_rationale_that_is_read():
     assert batch["encoder_tokens"].tolist() == [[10, 11, 20, 21, 41, 42, 43, 44, 1, 0]]
     assert batch["decoder_inputs"].tolist() == [[0, 30, 0]]
     assert batch["says_label"].tolist() == [[1, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("order", "lengths", "expected"),
+    [
+        ("rationale_first", (6, 4, 8), [[0, 51, 2, 52, 0, 0], [0, 61, 62, 63, 0, 0]]),
+        ("rationale_input", (3, 7, 8), [[0, 51, 2, 52, 0, 0, 0], [0, 61, 62, 63, 0, 0, 0]]),
+    ],
+)
+def test_donors_stand_where_the_rationale_does(order, lengths, expected):
+    rows = [[[0, 51, 2, 52], [0, 61, 62, 63]]]
+    laid = [lay(order, input_length=6, target_length=6)]
+    batch = fill(Rows([0], 2, lengths), laid, make_order(order), 0, rows)
+    assert batch["donors"].tolist()[0] == expected
+    assert batch["donors"].shape == (2, 2, len(expected[0]))

@@ -1,13 +1,15 @@
 """The scoring job: what it writes, goes on with and refuses."""
 
+import contextlib
 import dataclasses
+import json
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from cotjax.attribution import explained, lexical
+from cotjax.attribution import embeddings, explained, lexical, run
 from cotjax.attribution.report import marked
 from cotjax.attribution.run import Request, score_records
 from cotjax.attribution.scores import read_manifest, read_scores
@@ -72,6 +74,46 @@ def test_a_stopped_job_goes_on_where_it_was(records, tmp_path, monkeypatch):
     assert files(stopped) == files(whole)
 
 
+def test_a_stopped_student_goes_on_where_it_was(reader, records, tmp_path, monkeypatch):
+    whole, stopped = (
+        Request(records, tmp_path / name, "attention", reader, batch_size=8)
+        for name in ("whole", "stopped")
+    )
+    expected, made, line = score_records(whole), [], explained._line
+
+    def interrupted(item, results):
+        made.append(item.key)
+        if len(made) == 12:
+            raise KeyboardInterrupt
+        return line(item, results)
+
+    monkeypatch.setattr(explained, "_line", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        score_records(stopped)
+    found = score_records(stopped)
+    assert sorted(made[:11] + made[12:]) == sorted(key[:2] for key in expected.lines)
+    assert list(found.lines) == list(expected.lines)
+    for key, one in found.lines.items():  # other rationales shared its batch
+        assert one.scores == pytest.approx(expected.lines[key].scores, rel=1e-4)
+
+
+def test_a_journal_that_a_kill_left_beside_whole_scores_goes(records, tmp_path, monkeypatch):
+    request = Request(records, tmp_path / "s", "random")
+
+    def killed(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.Journal, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            score_records(request)
+    assert "journal-00000.jsonl" in files(request.output)
+    score_records(request)
+    assert sorted(files(request.output)) == [
+        "manifest.json", "scores-00000.jsonl", "scores-00000.jsonl.sha256",
+    ]  # fmt: skip
+
+
 def test_a_finished_job_changes_nothing(records, tmp_path, monkeypatch):
     request = Request(records, tmp_path / "s", "tf_idf")
     score_records(request)
@@ -119,6 +161,12 @@ def test_a_folder_of_something_else_is_refused(records, tmp_path):
         ({"method": "tf_idf", "workdir": "w"}, "--workdir=w has no effect with --method=tf_idf"),
         ({"method": "first", "seed": 0}, "--seed=0 has no effect with --method=first"),
         ({"method": "attention", "workdir": "w", "steps": 9}, "--steps=9 has no effect"),
+        ({"method": "integrated_gradients", "workdir": "w", "donors": 9}, "--donors=9 has no eff"),
+        ({"method": "tf_idf", "batch_size": 32}, "--batch_size=32 has no effect"),
+        (
+            {"method": "label_similarity", "workdir": "w", "batch_size": 8},
+            "--batch_size=8 has no effect with --method=label_similarity",
+        ),
     ],
 )
 def test_options_without_effect_are_refused(options, message):
@@ -134,16 +182,31 @@ def test_nothing_to_score_is_an_error(records, tmp_path):
 def test_the_script_knows_every_method(repository):
     script = [sys.executable, "scripts/score_tokens.py", "--method=none"]
     said = subprocess.run(script, cwd=repository, capture_output=True, text=True, check=False)
-    known = [*explained.METHODS, *explained.SIMILARITIES, *lexical.METHODS]
+    known = [*explained.METHODS, *embeddings.METHODS, *lexical.METHODS]
     assert f"<{'|'.join(known)}>" in said.stderr
 
 
-def test_a_student_that_answers_first_has_nothing_to_attribute(reader, records, tmp_path):
+@pytest.mark.parametrize(
+    ("section", "field", "value", "message"),
+    [
+        ("", "order", "label_first",
+         "order='label_first'; --method=attention needs rationale_input or rationale_first"),
+        ("words", "name", "key_words", "words.name='key_words'; --method=attention needs all"),
+        ("perturbation", "name", "shuffle", "perturbation.name='shuffle'; --method=attention"),
+        ("perturbation", "name", "mask", None),
+    ],
+)  # fmt: skip
+def test_a_student_of_other_rationales_tells_nothing(
+    reader, records, tmp_path, section, field, value, message
+):
     workdir = shutil.copytree(reader, tmp_path / "run")
-    config = (workdir / "config.json").read_text().replace("rationale_input", "label_first")
-    (workdir / "config.json").write_text(config)
-    with pytest.raises(InputError, match="'label_first'; --method=attention needs rationale_input"):
-        score_records(Request(records, tmp_path / "s", "attention", workdir))
+    config = json.loads((workdir / "config.json").read_text())
+    (config["data"][section] if section else config["data"])[field] = value
+    if value == "key_words":
+        config["data"]["words"]["k"] = 2
+    (workdir / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=message) if message else contextlib.nullcontext():
+        explained.Attribution(workdir, "best", "attention", 8)
 
 
 def test_any_student_has_embeddings(reader, records, tmp_path):
@@ -153,15 +216,42 @@ def test_any_student_has_embeddings(reader, records, tmp_path):
     assert max(line.scores[1:4]) < 0.99
 
 
-def test_integrated_gradients_from_a_run_to_the_scores(reader, records, tmp_path):
-    request = Request(records, tmp_path / "s", "integrated_gradients", reader, batch_size=20)
+def test_the_label_is_compared_as_text_not_as_its_letter(reader, tmp_path):
+    workdir = shutil.copytree(reader, tmp_path / "run")
+    config = json.loads((workdir / "config.json").read_text())
+    config["task"] |= {"name": "commonsense_qa", "label_format": "letter", "source": "hub"}
+    (workdir / "config.json").write_text(json.dumps(config))
+    rationale = Rationale(0, "size heavier first", "heavier", True)
+    record = Record("q", "Where?", ("first", "heavier"), "heavier", (rationale,))
+    write_records(tmp_path / "r", Manifest("commonsense_qa", "train", "oracle"), [record])
+    request = Request(tmp_path / "r", tmp_path / "s", "label_similarity", workdir)
+    (line,) = score_records(request).lines.values()
+    assert line.scores[1] == pytest.approx(1)  # to "(B)" no word is the same
+    assert line.scores[0] < 0.99
+
+
+@pytest.mark.parametrize("options", [{}, {"donors": 2}])
+def test_gradients_of_a_path_from_a_run_to_the_scores(reader, records, tmp_path, options):
+    method = "expected_gradients" if options else "integrated_gradients"
+    request = Request(records, tmp_path / "s", method, reader, batch_size=20, **options)
     scores = score_records(request)
-    assert scores.manifest.settings["steps"] == 64
+    settings = scores.manifest.settings
+    assert (settings["steps"], settings.get("donors")) == (64, options.get("donors"))
+    assert settings["student_data"]
     assert scores.manifest.counts["rationales cut"] == 0
+    gains = [line.gain for line in scores.lines.values()]
     errors = [abs(sum(line.scores) - line.gain) for line in scores.lines.values()]
-    assert sum(errors) < 0.01 * sum(abs(line.gain) for line in scores.lines.values())
-    text = "they differ\nin size"
-    assert sorted(scores.ranking("train-00001", 1, text)) == [0, 1, 2, 3]
+    assert sum(errors) < 0.01 * sum(map(abs, gains))
+    off = sum(error > 0.01 * abs(gain) for error, gain in zip(errors, gains, strict=True))
+    assert scores.manifest.counts["sums off by over 1 %"] == off
+    ranked = scores.ranking("train-00001", 1, "they differ\nin size")
+    assert set(ranked) <= {0, 1, 2, 3}
+
+
+def test_more_donors_than_rationales_of_another_label_are_refused(reader, records, tmp_path):
+    request = Request(records, tmp_path / "s", "expected_gradients", reader, donors=39)
+    with pytest.raises(InputError, match=r"--donors=39: only [0-9]+ rationales have another label"):
+        score_records(request)
 
 
 def test_records_of_another_task_are_refused(reader, tmp_path):

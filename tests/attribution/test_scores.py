@@ -12,6 +12,7 @@ from cotjax.attribution.scores import (
     write_scores,
 )
 from cotjax.errors import InputError
+from cotjax.records import Manifest, Rationale, Record, fingerprint, write_records
 
 TEXT = "1. Banks hold money.\n2. So,  a bank."
 WORDS = ["1.", "Banks", "hold", "money.", "2.", "So,", "a", "bank."]
@@ -33,7 +34,7 @@ def test_scores_come_back_aligned_to_their_words(tmp_path):
     assert scores.lines["q1", 2, text_hash(TEXT)] == LINE
     assert dataclasses.replace(scores.manifest, complete=False, shards=()) == manifest()
     best = [WORDS[word] for word in scores.ranking("q1", 2, TEXT)]
-    assert best == ["bank.", "money.", "Banks", "So,", "hold", "a", "1.", "2."]
+    assert best == ["bank.", "money.", "Banks", "So,", "hold", "a"]  # 1. and 2. score 0
     assert scores.ranking("q1", 0, "x y") == (1, 0)
 
 
@@ -41,6 +42,28 @@ def test_scores_come_back_aligned_to_their_words(tmp_path):
 def test_signed_scores_rank_by_size_and_equal_ones_by_place(tmp_path, signed, expected):
     line = WordScores("q", 0, text_hash("a b c d"), (-2.0, 1.0, 1.5, 1.0))
     assert written(tmp_path, line, signed=signed).ranking("q", 0, "a b c d") == expected
+
+
+def test_words_that_score_nothing_are_no_key_words(tmp_path):
+    line = WordScores("q", 0, text_hash("a b c d"), (0.0, 0.0, -0.0, 1.5))
+    none = WordScores("q", 1, text_hash("a b c d"), (0.0,) * 4)
+    scores = written(tmp_path, line, none)
+    assert [scores.ranking("q", sample, "a b c d") for sample in (0, 1, 2)] == [(3,), (), None]
+
+
+def test_scores_of_other_records_are_refused(tmp_path):
+    def records(name: str, text: str):
+        record = Record("a", "q", (), "x", (Rationale(0, text, "x", True),))
+        write_records(tmp_path / name, Manifest("comparison", "train", "oracle"), [record])
+        return tmp_path / name
+
+    mine, other = records("mine", "a b"), records("other", "a c")
+    about = dataclasses.replace(manifest(), records_sha256=fingerprint(mine))
+    (tmp_path / "scores").mkdir()
+    write_scores(tmp_path / "scores", about, [LINE])
+    assert read_scores(tmp_path / "scores", mine).lines
+    with pytest.raises(InputError, match=r"scores: holds scores of other records than .*other"):
+        read_scores(tmp_path / "scores", other)
 
 
 @pytest.mark.parametrize("text", [" ".join(WORDS), TEXT.replace(" ", "\t"), f" {TEXT}\n"])

@@ -1,5 +1,7 @@
 """The data order, and which of a question's rationales an epoch draws."""
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,29 @@ def test_targets_of_a_question_stand_together_when_asked():
     order = epoch_order(np.full(10, 3), 3, 6, seed=0, epoch=0)
     for start in range(0, 30, 3):
         assert len(set(order[start : start + 3] // 3)) == 1
+
+
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=30),
+    st.integers(2, 4),
+    st.integers(1, 4),
+    st.integers(0, 3),
+)
+def test_a_group_is_split_over_steps_only_where_none_fits(per_question, together, groups, epoch):
+    """Groups are a question's targets, `together` a time; steps hold `groups` whole ones."""
+    batch_size = together * groups
+    order = epoch_order(np.array(per_question), together, batch_size, 0, epoch)
+    question = np.repeat(np.arange(len(per_question)), per_question)
+    within = np.concatenate([np.arange(count) for count in per_question])
+    names = list(zip(question[order], within[order] // together, strict=True))
+    runs = [(name, len(list(run))) for name, run in itertools.groupby(names)]
+    assert len({name for name, _ in runs}) == len(runs)  # a group's targets are neighbours
+    ends = np.cumsum([size for _, size in runs])
+    for number, (_, size) in enumerate(runs):
+        room = batch_size - (ends[number] - size) % batch_size
+        if size > room:
+            assert together > 2
+            assert min(later for _, later in runs[number:]) > room
 
 
 def drawn(per_question, seed, epoch, ids=None):

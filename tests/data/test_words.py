@@ -74,9 +74,33 @@ def test_what_is_left_out_is_counted():
     }
 
 
+@pytest.mark.parametrize(
+    ("choice", "short", "emptied", "dropped"),
+    [
+        (WordChoice("key_words", 1), 1, 1, 5),  # the third names none
+        (WordChoice("key_words", 2), 3, 1, 5),  # the first two name one of two words
+        (WordChoice("key_words", fraction=0.5), 1, 1, 5),
+    ],
+)
+def test_rationales_short_of_key_words_are_counted(choice, short, emptied, dropped):
+    table = dataclasses.replace(small_table(), key_words=Ragged.from_lists([[1], [0], []]))
+    assert count_words(table, keep_words(table, choice), choice) == {
+        "dropped/words of rationales": dropped,
+        "kept/rationales with no word left": emptied,
+        "kept/rationales with fewer key words than asked for": short,
+    }
+
+
+def test_no_rationale_is_short_of_words_that_it_does_not_have():
+    table, choice = small_table(), WordChoice("key_words", 9)
+    named = dataclasses.replace(table, key_words=Ragged.from_lists([[1, 0], [0, 1], [2, 0, 1]]))
+    counts = count_words(named, keep_words(named, choice), choice)
+    assert counts["kept/rationales with fewer key words than asked for"] == 0
+
+
 def test_key_words_that_no_record_names_are_refused():
-    table = dataclasses.replace(small_table(), key_words=Ragged.from_lists([[], [0], []]))
-    with pytest.raises(InputError, match="2 of 3 rationales name no key words"):
+    table = dataclasses.replace(small_table(), key_words=Ragged.from_lists([[], [], []]))
+    with pytest.raises(InputError, match="none of 3 rationales has any key word"):
         keep_words(table, WordChoice("key_words", 2))
 
 

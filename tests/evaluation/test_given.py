@@ -75,6 +75,8 @@ def test_the_first_selected_rationale_is_given(repository, folder, fields, expec
     texts = [got.rationales.get(question.id) for question in asked(folder)]
     assert [tokens and decode(tokens) for tokens in texts] == expected
     assert got.target_length == config.data.target_length
+    by_label = config.data.words.name == "without_label"  # given whole, or it would tell
+    assert got.words == ("all" if by_label else config.data.words.name)
 
 
 def test_rationales_come_from_the_folder_of_the_questions(repository, folder):
@@ -196,3 +198,20 @@ def test_a_question_without_a_rationale_is_asked_without(order):
     assert got[1].rationale == "ent1 is size3"
     summary = summarise(got)
     assert [summary[f"rationales_{name}"] for name in ("given", "missing", "cut")] == [1, 2, 0]
+
+
+@pytest.mark.parametrize("length", [32, 16])
+def test_a_reader_without_a_rationale_reads_the_connective_as_in_training(length):
+    """What a rationale of which no word is left looks like there."""
+    questions, connective = tiny.questions(3), encode(READS.connective)
+    given = [None, Given({}, 32), Given({one.id: [] for one in questions}, 32)]
+    none, missing, empty = (
+        ask(tiny.tokenizer(), tiny.TASK, questions, READS, length, one) for one in given
+    )
+    assert none == missing
+    for one, other in zip(missing, empty, strict=True):
+        assert one.input == other.input
+        assert one.input[-len(connective) - 1 :] == [*connective, tiny.tokenizer().eos]
+        assert len(one.input) <= length
+        assert (one.rationale, other.rationale) == (None, [])
+        assert one.cut == other.cut

@@ -102,6 +102,7 @@ def test_forced_rationales_and_votes_have_their_own_files(workdir, tmp_path):
     assert [line["rationale"] for line in lines] == [r.rationales[0].text for r in records]
     assert all(line["given"] for line in lines)
     assert content["rationales_given"] == summary["rationales_given"] == 300
+    assert content["given"] == {"words": "all", "perturbation": "none"}
     _, _, both = evaluate_checkpoint(
         run_, "2", "validation", forced=True, sampling=Sampling(3, seed=1)
     )
@@ -202,6 +203,7 @@ def test_the_table_shows_rationales_and_votes():
     console = Console(record=True, width=100, file=io.StringIO())
     console.print(summary_table(summary, "title"))
     shown = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    assert "│ rationales given (unperturbed) │ │ │ 11 │" in shown
     assert "│ questions without one │ │ │ 2 │" in shown
     assert "│ accuracy of 1 sample │ 25.0 % │ │ │" in shown
     assert "│ accuracy of 3 samples │ 75.0 % │ │ │" in shown

@@ -307,7 +307,7 @@ class TestMistakes:
     @pytest.mark.parametrize("content", [b"{", b"\xff\xfe{}", b"[]"])
     def test_no_json(self, tied_folder, content):
         (tied_folder / "config.json").write_bytes(content)
-        refuses(lambda: load(tied_folder), "config.json: not")
+        refuses(lambda: load(tied_folder), r"config.json(:1)?: not")
 
     @pytest.mark.parametrize("kept", [0, 5, 100, 5000, -1])
     def test_a_truncated_file(self, tied_folder, kept):

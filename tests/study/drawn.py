@@ -46,8 +46,11 @@ def results() -> dict[str, Any]:
                 "reason": "records/first: has no records of split 'train'",
             }
         ],
-        "waiting": [{"variant": "plain", "seed": 2, "group": "runs"}],
+        "waiting": [
+            {"variant": "plain", "seed": 2, "group": "runs", "reason": "interrupted at step 7"}
+        ],
         "comparisons": [_comparison()],
+        "comparisons_against": [],
         "shared_settings": None,
         "differences": [_difference("test-7", won=True), _difference("test-9", won=False)],
         "base": {"data.order": "label_first", "optimizer.learning_rate": 0.002, "seed": 0},
@@ -78,6 +81,35 @@ def tuned() -> dict[str, Any]:
         "comparisons": [_comparison() | {"difference": 0.3}],
     }
     return found
+
+
+def against() -> dict[str, Any]:
+    """The same with a damaged form of `first`, compared with it too, and votes of both of these."""
+    found = results()
+    _, first = found["variants"]
+    found["variants"].append(first | {"name": "shuffled", "title": "label first, shuffled"})
+    found["runs"] += [
+        _run("first", seed) | {"variant": "shuffled", "test": _summary(70 + seed, 100)}
+        for seed in (0, 1)
+    ]
+    for run in found["runs"]:
+        run["test_vote"] = None if run["variant"] == "plain" else _vote(run["test"], run["seed"])
+    found["comparisons"].append(_comparison() | {"variant": "shuffled", "difference": 0.21})
+    found["comparisons_against"] = [
+        _comparison()
+        | {"variant": "shuffled", "baseline": "first", "unpaired": []}
+        | {"difference": -0.235, "low": -0.345, "high": -0.125, "p": 0.0123, "p_holm": 0.0246}
+    ]
+    more = _difference("test-8", won=True) | {"variant": "shuffled", "baseline": "first"}
+    found["differences"].append(more | {"without_targets": [None, None]})
+    return found
+
+
+def _vote(greedy: dict[str, float], seed: int) -> dict[str, Any]:
+    """Of three samples; the vote is right on five questions more, or on one fewer."""
+    right = greedy["right"] + (5 if seed else -1)
+    more = {"samples": 3, "accuracy_by_samples": [0.5, 0.6, right / 100], "mean_tokens": 7.5}
+    return _summary(right, 100) | more
 
 
 def _comparison() -> dict[str, Any]:
@@ -162,5 +194,6 @@ def _summary(right: int, total: int) -> dict[str, float]:
         "accuracy_high": min(right / total + 0.1, 1.0),
         "label_nll": 0.125 + right / total,
         "mean_tokens": 2.5,
+        "seconds": right / 100,
         "inputs_cut": 2,
     }

@@ -60,6 +60,22 @@ def test_an_axis_may_have_a_name_of_its_own():
     assert (one.name, one.axes) == ("n-4", {"samples": 4})
 
 
+def test_what_members_are_compared_with_is_in_their_place():
+    intact = Variant("intact", "intact", {})
+    masked = along(
+        "data.perturbation.fraction", (0.5,), name="mask", title="masked", against="intact"
+    )
+    crossed = cross(ORDERS, (intact, *masked))
+    assert {variant.name: variant.against for variant in crossed} == {
+        "label_first-intact": None,
+        "label_first-mask-0.5": "label_first-intact",
+        "rationale_first-intact": None,
+        "rationale_first-mask-0.5": "rationale_first-intact",
+    }
+    (both,) = cross([Variant("b", "b", {}, against="a")], [Variant("y", "y", {}, against="x")])
+    assert both.against == "a-x"
+
+
 def test_two_axes_of_one_field_are_refused():
     with pytest.raises(InputError, match=r"mask-0\.25 and mask-0\.25 .* set config\.data\.pert"):
         cross(MASKED, MASKED)

@@ -1,12 +1,16 @@
 """Runs that end where they have as much as the baseline's."""
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from cotjax import config as configs
 from cotjax.data.work import Work
 from cotjax.errors import InputError
 from cotjax.study.budget import Budget, amount_of, stretched
 from cotjax.study.grid import STEPS, Study, Tuning, Variant, plan
+from cotjax.tasks.base import Question
+from cotjax.tasks.splits import Splits
 from cotjax.training.prepare import prepare
 from tests.study.small import PLAIN, WHOLE, small_study
 
@@ -14,7 +18,7 @@ HALF = Variant("half", "half batches", {"data.batch_size": 4})
 
 
 def lengths(study: Study, file) -> dict[str, int]:
-    budget = Budget(study, file)
+    budget = Budget(study, file, Splits({}, {}))
     return {run.name: budget.fit(run).config.schedule.total_steps for run in plan(study)}
 
 
@@ -58,6 +62,38 @@ def test_what_was_counted_is_not_counted_again(tmp_path, monkeypatch):
         lengths(study, tmp_path / "b")
 
 
+def test_of_other_data_it_is_counted_again(tmp_path, monkeypatch):
+    study = small_study(tmp_path, WHOLE, PLAIN, budget="tokens")
+    lengths(study, tmp_path / "b")
+    monkeypatch.setattr("cotjax.study.budget.prepare", None)
+    other = Splits({"train": [Question("q", "Which?", (), "a", "train")]}, {})
+    with pytest.raises(TypeError):
+        Budget(study, tmp_path / "b", other).fit(plan(study)[0])
+
+
+def test_counting_shows_how_far_it_is(tmp_path):
+    study = small_study(tmp_path, WHOLE, PLAIN, steps=7, budget="tokens")
+    shown: dict[str, list[float]] = {}
+
+    class Spy(Progress):
+        def add_task(self, description, **fields):
+            shown[description] = []
+            return super().add_task(description, **fields)
+
+        def advance(self, task_id, advance=1):
+            (task,) = self.tasks
+            super().advance(task_id, advance)
+            shown[task.description].append(task.completed / task.total)
+
+    with Spy(console=Console(quiet=True)) as progress:
+        Budget(study, tmp_path / "b", Splits({}, {})).fit(plan(study)[1], progress)
+    assert shown == {
+        "counting tokens of the baseline, seed 0": pytest.approx([n / 7 for n in range(1, 8)]),
+        "counting tokens of plain-seed0": pytest.approx([n / 35 for n in range(1, 36)]),
+    }
+    assert progress.tasks == []
+
+
 def test_all_that_is_timed_by_steps_is_stretched(tmp_path):
     base = small_study(tmp_path, WHOLE, steps=100).base
     base.schedule.warmup_steps, base.evaluation.every, base.checkpoint.every = 10, 50, 30
@@ -85,10 +121,12 @@ def test_a_run_that_has_none_of_it_is_refused(tmp_path):
     ],
 )
 def test_the_budget_is_told_in_words(tmp_path, fields, text):
-    assert text in Budget(small_study(tmp_path, WHOLE, PLAIN, **fields), tmp_path / "b").text()
+    study = small_study(tmp_path, WHOLE, PLAIN, **fields)
+    assert text in Budget(study, tmp_path / "b", Splits({}, {})).text()
 
 
 def test_variants_of_other_lengths_are_not_said_to_be_matched(tmp_path):
     longer = Variant("longer", "longer", {STEPS: 9})
-    text = Budget(small_study(tmp_path, WHOLE, longer), tmp_path / "b").text()
+    study = small_study(tmp_path, WHOLE, longer)
+    text = Budget(study, tmp_path / "b", Splits({}, {})).text()
     assert "not the same number" in text

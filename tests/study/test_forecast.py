@@ -1,13 +1,17 @@
 """What a dry run tells."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from rich.console import Console
 
+from cotjax.data.work import Work
 from cotjax.study.forecast import forecast, show_forecast
-from cotjax.study.grid import Tuning
+from cotjax.study.grid import Tuning, Variant, plan_tuning
 from cotjax.study.plan import Part
+from cotjax.training.prepare import prepare
+from cotjax.training.throughput import train_flops
 from tests.study.small import LOST, PLAIN, WHOLE, small_study
 
 
@@ -52,6 +56,56 @@ def test_the_table_tells_what_would_fail_and_nothing_is_written(workdir, tmp_pat
     assert "runs/lost-seed0: nowhere: has no records of split 'train'" in text
     assert "6 runs: 1 finished, 4 waiting, 1 interrupted; time left: 0:01:10" in text
     assert sorted(workdir.rglob("*")) == before
+
+
+def test_before_a_run_is_finished_its_flops_tell_how_long_it_takes_at_least(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("cotjax.study.forecast.peak_flops", lambda devices: 1e6)
+    study = small_study(tmp_path, WHOLE, PLAIN, steps=400)
+    (tmp_path / "out/runs/plain-seed0/checkpoints/300").mkdir(parents=True)
+    whole, plain = forecast(study, tmp_path / "out", Part())
+    one = prepare(whole.run.config, row_multiple=1)
+    works = [Work.of(one.steps[step], one.steps) for step in range(32)]
+    assert whole.flops == pytest.approx(400 * sum(train_flops(one.model, w) for w in works) / 32)
+    assert (whole.seconds, whole.at_least) == (pytest.approx(whole.flops / 1e6), True)
+    assert plain.seconds == pytest.approx(plain.flops / 1e6 / 4)
+    show_forecast(study, tmp_path / "out", Part(), Console(width=300, force_terminal=False))
+    text = capsys.readouterr().out
+    assert f"≥ {timedelta(seconds=round(whole.seconds))}" in text
+    told = timedelta(seconds=round(whole.seconds + plain.seconds))
+    assert f"time left: {told} at least" in text
+
+
+def test_on_an_unknown_machine_nothing_is_known_before_a_run_is_finished(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("cotjax.study.forecast.peak_flops", lambda devices: None)
+    study = small_study(tmp_path, PLAIN)
+    show_forecast(study, tmp_path / "none", Part(), Console(width=100, force_terminal=False))
+    assert "1 waiting; time left: not known before a run has finished" in capsys.readouterr().out
+
+
+def test_a_vote_that_was_not_taken_is_told(workdir, tmp_path, capsys):
+    said_first = Variant("plain", "rationale first", {"data.order": "rationale_first"})
+    study = small_study(tmp_path, said_first, samples=5)
+    assert forecast(study, workdir, Part())[0].state.word == "to vote"
+    show_forecast(study, workdir, Part(), Console(width=100, force_terminal=False))
+    assert "1 to vote; time left: 0:00:00; votes come on top" in capsys.readouterr().out
+
+
+def test_variants_that_have_not_chosen_are_told_too(tmp_path):
+    tuning = Tuning({"optimizer.learning_rate": (0.1, 0.2)}, seeds=(7,))
+    study = small_study(tmp_path, PLAIN, WHOLE, tuning=tuning)
+    for run in plan_tuning(study):
+        if run.variant is PLAIN:
+            (tmp_path / run.folder).mkdir(parents=True)
+            result = {"validation": 0.5, "steps": 3, "supervised_tokens": 48, "seconds": 30.0}
+            (tmp_path / run.folder / "result.json").write_text(json.dumps(result))
+    found = forecast(study, tmp_path, Part())
+    assert [one.run.folder for one in found[4:]] == ["runs/plain-seed0", "runs/whole-seed0"]
+    assert found[4].run.settings == {"optimizer.learning_rate": 0.1}
+    assert found[5].run.settings == {}
 
 
 def test_tuning_comes_first(tmp_path, capsys):

@@ -84,6 +84,13 @@ def test_a_study_evaluates_no_test_questions_on_the_way():
         (study(Variant("../up", "up", {})), "lower-case"),
         (study(Variant("a..b", "up", {})), "lower-case"),
         (study(Variant("a-", "up", {})), "lower-case"),
+        (study(Variant("a", "a", {}, against="a")), "'a': against names itself"),
+        (
+            study(PLAIN, Variant("a", "a", {}, against="plane")),
+            "'a': against='plane' is no variant.*'plain'",
+        ),
+        (study(PLAIN, samples=0), "samples=0: must be 1 or more"),
+        (study(PLAIN, WORDS, samples=3), "samples=3: no variant says a rationale before its label"),
         (study(PLAIN, WORDS, baseline="plane"), "baseline 'plane' is no variant.*'plain'"),
         (study(PLAIN, budget="time"), "budget 'time' is not one of steps, examples, tokens, flops"),
         (
@@ -95,6 +102,12 @@ def test_a_study_evaluates_no_test_questions_on_the_way():
 def test_a_list_of_runs_is_refused(wrong, message):
     with pytest.raises(InputError, match=message):
         plan(wrong)
+
+
+def test_those_that_say_a_rationale_first_can_vote():
+    orders = ("label_only", "label_first", "rationale_first", "multitask", "rationale_input")
+    runs = plan(study(*(Variant(name, name, {"data.order": name}) for name in orders), samples=3))
+    assert {run.variant.name for run in runs if run.can_vote} == {"rationale_first"}
 
 
 def test_the_baseline_is_the_first_variant_or_the_one_that_is_named():

@@ -1,13 +1,15 @@
 """Which runs are done here, and how far each is."""
 
+import dataclasses
 import json
 
 import pytest
 
 from configs.default import get_config as default_config
 from cotjax.errors import InputError
-from cotjax.study.grid import Study, Variant, plan
+from cotjax.study.grid import Study, Tuning, Variant, plan, plan_tuning
 from cotjax.study.plan import Part, State, state_of
+from cotjax.study.tuning import Choice, Choices, final_runs
 
 VARIANTS = tuple(Variant(name, name, {}) for name in ("a", "b", "c"))
 STUDY = Study("Which?", default_config(), VARIANTS, (0, 1))
@@ -15,6 +17,25 @@ STUDY = Study("Which?", default_config(), VARIANTS, (0, 1))
 
 def names(only: str | None, shard: str | None) -> list[str]:
     return [run.name for run in Part.parse(STUDY, only, shard).of(plan(STUDY))]
+
+
+def test_no_run_changes_shards_while_tuning_makes_its_choices():
+    study = dataclasses.replace(STUDY, tuning=Tuning({"loss.label_weight": (1.0, 2.0)}, (7,)))
+    own, shared, c_seed1 = {"loss.label_weight": 2.0}, {"loss.label_weight": 1.0}, "runs/c-seed1"
+
+    def second_half(**chosen) -> list[str]:
+        choices = Choices({name: Choice(own, ()) for name in chosen}, shared, {}, ())
+        runs = [*plan_tuning(study), *final_runs(study, choices)]
+        return [run.folder for run in Part.parse(study, None, "2/2").of(runs)]
+
+    tuning = [f"tuning/{name}-seed7" for name in (
+        "b-label_weight=1.0", "a-label_weight=2.0", "c-label_weight=2.0",
+    )]  # fmt: skip
+    assert second_half() == tuning
+    assert second_half(c=own) == [*tuning, c_seed1, "shared/c-seed1"]
+    assert second_half(a=own, c=own) == [
+        *tuning, "runs/a-seed1", "shared/a-seed1", c_seed1, "shared/c-seed1",
+    ]  # fmt: skip
 
 
 def test_everything_is_done_here_unless_it_is_said():

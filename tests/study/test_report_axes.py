@@ -46,8 +46,10 @@ def test_a_line_differs_in_nothing_but_its_axis(variants, axis, lines):
 @pytest.mark.parametrize(
     ("titles", "name"),
     [
-        (["label first, 25% masked", "label first, 50% masked"], "label first, masked"),
-        (["label first, 5 key words", "label first, 20 key words"], "label first, key words"),
+        (["label first, 25% masked", "label first, 50% masked"], "label first, … masked"),
+        (["label first, 5 key words", "label first, 20 key words"], "label first, … key words"),
+        (["label first, words 1 to 1", "label first, words 1 to 2"], "label first, words 1 to …"),
+        (["five words", "twenty two words"], "… words"),
         (["one", "two"], "axis"),
     ],
 )
@@ -55,7 +57,9 @@ def test_a_line_is_named_by_what_its_titles_share(titles, name):
     assert common_words(titles, "axis") == name
 
 
-def test_the_interval_of_the_difference_stands_around_the_mean(monkeypatch):
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the last figure was drawn from."""
     drawn = {}
 
     def draw(series, name, words, limits, guesses):
@@ -63,13 +67,29 @@ def test_the_interval_of_the_difference_stands_around_the_mean(monkeypatch):
         return ""
 
     monkeypatch.setattr(report_axes, "along_axis", draw)
+    return drawn
+
+
+def test_the_interval_of_the_difference_stands_on_the_line_of_the_baseline(drawn):
     axes_figures(results())
-    ((plain, first),) = drawn["series"]
+    ((number, (plain, first)),) = drawn["series"].items()
+    assert number == 0  # the first variant's colour and shape
     assert (drawn["name"], drawn["words"]) == ("fraction", [])
     assert (plain.value, plain.rates, plain.interval) == (0.25, (0.5, 0.54), None)
     assert (first.value, first.mean) == (0.5, pytest.approx(0.94))
-    assert first.interval == pytest.approx((0.94 - 0.11, 0.94 + 0.11))
+    assert first.interval == pytest.approx((0.52 + 0.31, 0.52 + 0.53))
     assert drawn["guesses"] == {"majority": 0.52, "baseline: label only": pytest.approx(0.52)}
+
+
+def test_with_unpaired_seeds_an_interval_tells_whether_the_two_differ(drawn):
+    found = results()
+    found["runs"] = [run for run in found["runs"] if (run["variant"], run["seed"]) != ("first", 0)]
+    found["comparisons"][0] |= {"difference": 0.02, "low": -0.01, "high": 0.05}
+    axes_figures(found)
+    ((_, first),) = drawn["series"].values()
+    assert first.mean == pytest.approx(0.98)
+    low, high = first.interval
+    assert low < drawn["guesses"]["baseline: label only"] < high
 
 
 def test_words_on_an_axis_stand_side_by_side():

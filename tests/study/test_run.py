@@ -1,10 +1,13 @@
 """A study from end to end, with students that are barely touched."""
 
+import html
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import jax
 import pytest
@@ -70,7 +73,7 @@ def compilations() -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def finished(folder, compilations, first_bars):
+def finished(folder, compilations, first_bars, quick_to_compile):
     """Its results."""
 
     def count(event: str, _: float, **__) -> None:
@@ -113,7 +116,9 @@ def test_results_are_what_the_evaluations_wrote(finished, folder):
         for split, count in (("test", 60), ("train", TRAIN_QUESTIONS)):
             subset = f"-subset{count}" if split == "train" else ""
             file = out / "runs" / name / "eval" / f"{split}-{STEPS}{subset}.json"
-            assert run[split].items() <= json.loads(file.read_text("utf-8")).items()
+            summary = dict(run[split])
+            assert summary.pop("seconds") > 0
+            assert summary.items() <= json.loads(file.read_text("utf-8")).items()
             assert run[split]["num_questions"] == count
         assert [step for step, _ in run["validation_curve"]] == [0, STEPS]
         assert [step for step, _ in run["label_loss_curve"]] == [1, 2, 3]
@@ -155,9 +160,11 @@ def test_runs_of_equal_shapes_share_what_is_compiled(finished, compilations):
 
 def test_the_page_holds_the_numbers(finished, folder):
     text = (folder / "out" / "report.html").read_text("utf-8")
-    for run in finished["runs"]:
-        assert f"{100 * run['test']['accuracy']:.1f}" in text
-        assert f"{run['test']['mean_tokens']:.1f}" in text
+    rows = [html.unescape(row) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", text, re.DOTALL)]
+    for run, variant in zip(finished["runs"], finished["variants"], strict=True):
+        own = [re.sub(r"<[^>]*>", " ", row) for row in rows if variant["title"] in row]
+        for number in (100 * run["test"]["accuracy"], run["test"]["mean_tokens"]):
+            assert any(re.search(rf"(?<![\d.]){number:.1f}(?!\d)", row) for row in own)
 
 
 def test_a_finished_study_is_not_repeated(finished, folder, trained, bars):
@@ -178,7 +185,8 @@ def test_only_what_is_missing_is_run_and_an_interrupted_time_is_not_told(
     result.unlink()  # as if the study had been killed between training and evaluation
     again = run_study(tiny_study(folder / "cache"), folder / "out", Console(quiet=True))
     assert trained == ["swapped-seed0"]
-    assert again["runs"][1]["test"] == finished["runs"][1]["test"]
+    tests = [one["runs"][1]["test"] | {"seconds": None} for one in (again, finished)]
+    assert tests[0] == tests[1]
     assert again["runs"][1]["seconds"] is None
     assert (bars[0].tasks[0].completed, bars[0].tasks[0].total) == (2, 2)
     result.write_text(before, "utf-8")
@@ -231,12 +239,119 @@ def test_a_stop_is_no_failure(half_done, folder, monkeypatch):
 
 
 def test_a_part_of_a_study_reports_what_is_there(half_done, folder, trained):
-    part = Part(variants=("whole",))
+    part = Part(names=frozenset({"whole-seed0"}))
     results = run_study(tiny_study(folder / "cache"), half_done, Console(quiet=True), part)
     assert trained == []
-    assert results["waiting"] == [{"variant": "swapped", "seed": 0, "group": "runs"}]
+    assert results["waiting"] == [
+        {"variant": "swapped", "seed": 0, "group": "runs", "reason": "not run yet"}
+    ]
     assert [run["variant"] for run in results["runs"]] == ["whole"]
     assert results["comparisons"] == []
+
+
+def test_what_another_process_runs_is_left_to_it(half_done, folder, trained, capsys):
+    claim = {"host": "far", "process": 1, "process_began": "7", "since": "noon"}
+    (half_done / "runs" / "swapped-seed0").mkdir()
+    (half_done / "runs" / "swapped-seed0" / "claim.json").write_text(json.dumps(claim))
+    console = Console(width=200, force_terminal=False)
+    (waiting,) = run_study(tiny_study(folder / "cache"), half_done, console)["waiting"]
+    assert trained == []
+    assert waiting["reason"] == "being run by far (process 1, since noon)"
+    text = capsys.readouterr().out
+    assert "swapped-seed0: is being run by far (process 1, since noon)" in text
+    assert "1 not finished: being run by far" in text
+
+
+def test_what_another_process_has_finished_meanwhile_is_not_run_again(
+    finished, half_done, folder, trained, monkeypatch
+):
+    name = "swapped-seed0"
+
+    @contextmanager
+    def claimed_late(run):
+        shutil.copytree(folder / "out" / "runs" / name, half_done / "runs" / name)
+        yield ""
+
+    monkeypatch.setattr(study_run, "claimed", claimed_late)
+    results = run_study(tiny_study(folder / "cache"), half_done, Console(quiet=True))
+    assert trained == []
+    assert results["runs"] == finished["runs"]
+
+
+def test_a_run_of_another_shard_is_not_said_to_have_failed_here(half_done, folder, trained):
+    lost = half_done / "runs" / "lost-seed0"
+    lost.mkdir()
+    (lost / "config.json").write_text("{}")  # it was begun
+    study = small_study(folder / "cache", WHOLE, LOST, budget="examples")
+    results = run_study(study, half_done, Console(quiet=True), Part(frozenset({"whole-seed0"})))
+    assert trained == []
+    assert (results["failed"], len(results["waiting"])) == ([], 1)
+    assert not (lost / "failure.json").exists()
+
+
+def test_variants_are_also_compared_with_what_they_name(finished, folder, tmp_path, trained):
+    out, again = tmp_path / "out", Variant("again", "again", SWAPPED.overrides, against="swapped")
+    shutil.copytree(folder / "out", out)
+    shutil.copytree(out / "runs" / "swapped-seed0", out / "runs" / "again-seed0")
+    result = json.loads((out / "runs" / "again-seed0" / "result.json").read_text("utf-8"))
+    (out / "runs" / "again-seed0" / "result.json").write_text(
+        json.dumps(result | {"variant": "again"})
+    )
+    (predictions,) = (out / "runs" / "again-seed0" / "eval").glob("test-*.jsonl")
+    lines = [json.loads(line) for line in predictions.read_text("utf-8").splitlines()]
+    for line in lines[:5]:
+        line["outcome"] = "wrong" if line["outcome"] == "right" else "right"
+    predictions.write_text("\n".join(map(json.dumps, lines)), "utf-8")
+    results = run_study(tiny_study(folder / "cache", again), out, Console(quiet=True))
+    assert trained == []
+    pairs = [(one["variant"], one["baseline"]) for one in results["comparisons"]]
+    assert pairs == [("swapped", "whole"), ("again", "whole")]
+    (against,) = results["comparisons_against"]
+    assert (against["variant"], against["baseline"]) == ("again", "swapped")
+    assert against["p_holm"] == against["p"]  # a family of its own
+    assert sum(against["mcnemar"][0][only] for only in ("only_variant", "only_baseline")) == 5
+    assert [one["against"] for one in results["variants"]] == [None, None, "swapped"]
+    shown = {(one["variant"], one["baseline"]) for one in results["differences"]}
+    assert ("again", "swapped") in shown
+
+
+@pytest.mark.parametrize("lines", [0, 59])
+def test_what_can_not_be_gathered_is_listed_and_the_rest_is_reported(
+    finished, folder, tmp_path, lines
+):
+    out, more = tmp_path / "out", Variant("more", "more", WHOLE.overrides)
+    shutil.copytree(folder / "out", out)
+    shutil.copytree(out / "runs" / "whole-seed0", out / "runs" / "more-seed0")
+    file = out / "runs" / "more-seed0" / "eval" / f"test-{STEPS}.jsonl"
+    file.write_text("".join(file.read_text("utf-8").splitlines(keepends=True)[:lines]), "utf-8")
+    results = run_study(tiny_study(folder / "cache", more), out, Console(quiet=True))
+    assert results["comparisons"] == finished["comparisons"]
+    (one,) = results["failed"]
+    assert (one["variant"], one["seed"], one["group"]) == ("more", 0, "report")
+    problem = "does not answer the study's test questions" if lines else "holds no predictions"
+    assert one["reason"].startswith(f"not compared: {file}: {problem}")
+    assert "not compared" in (out / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("changed", [{"data": "other"}, {"rationales": "other"}])
+def test_other_data_is_refused_before_anything_runs(half_done, folder, trained, changed):
+    file = half_done / "runs" / "whole-seed0" / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | changed))
+    with pytest.raises(InputError, match="whole-seed0: was run with other questions or rationales"):
+        run_study(tiny_study(folder / "cache"), half_done, Console(quiet=True))
+    assert trained == []
+
+
+def test_results_of_older_versions_are_read(finished, folder, tmp_path, trained):
+    out = tmp_path / "out"
+    shutil.copytree(folder / "out", out)
+    for file in (out / "runs").glob("*/result.json"):
+        result = json.loads(file.read_text("utf-8"))
+        del result["data"], result["rationales"], result["test"]["seconds"]
+        file.write_text(json.dumps(result | {"versions": {"cotjax": "0.1.0", "jax": "0.4"}}))
+    results = run_study(tiny_study(folder / "cache"), out, Console(quiet=True))
+    assert trained == []
+    assert results["comparisons"] == finished["comparisons"]
 
 
 def test_nothing_finished_has_results_and_no_page(folder, tmp_path):
@@ -251,7 +366,7 @@ def test_nothing_finished_has_results_and_no_page(folder, tmp_path):
 def test_a_tuned_study_compares_at_own_and_at_shared_settings(tmp_path, monkeypatch):
     rate, tried = "optimizer.learning_rate", []
 
-    def came_to(workdir, run, *_) -> dict:
+    def came_to(workdir, run, splits, _) -> dict:
         """`whole` does best at 0.1, `swapped` at 0.2, and 0.1 is better for both together."""
         tried.append(run.folder)
         values = {("whole", 0.1): 0.9, ("whole", 0.2): 0.2, ("swapped", 0.1): 0.5}
@@ -260,7 +375,7 @@ def test_a_tuned_study_compares_at_own_and_at_shared_settings(tmp_path, monkeypa
         result |= {"validation": value, "tuned": dict(run.settings), "steps": STEPS}
         (workdir / run.folder / "eval").mkdir(parents=True)
         (workdir / run.folder / "result.json").write_text(json.dumps(result))
-        lines = [json.dumps({"id": str(n), "outcome": "right"}) for n in range(4)]
+        lines = [json.dumps({"id": one.id, "outcome": "right"}) for one in splits["test"]]
         (workdir / run.folder / "eval" / f"test-{STEPS}.jsonl").write_text("\n".join(lines))
         return result
 
@@ -317,10 +432,14 @@ def test_several_processes_are_refused(tmp_path, trained, monkeypatch):
 def test_the_terminal_shows_the_comparison_and_where_the_report_is(finished, folder, capsys):
     console = Console(width=200, force_terminal=False)
     run_study(tiny_study(folder / "cache"), folder / "out", console)
-    lines = capsys.readouterr().out
-    assert "report.html" in lines
+    lines = capsys.readouterr().out.splitlines()
+    assert f"report: {folder / 'out' / 'report.html'}" in lines
     assert "overlap: 0 questions of test stand in train" in lines
-    assert "label first" in lines
+    (row,) = (line for line in lines if line.startswith("another question’s"))
+    (comparison,) = finished["comparisons"]
+    numbers = row.removeprefix("another question’s").split()
+    assert numbers[0] == f"{100 * finished['runs'][1]['test']['accuracy']:.1f}"
+    assert numbers[1].lstrip("+−") == f"{100 * abs(comparison['difference']):.1f}"
 
 
 STUDY_FILE = """

@@ -16,6 +16,7 @@ from cotjax.errors import InputError
 from cotjax.json_files import build, dump_json
 from cotjax.study import statistics
 from cotjax.study.statistics import Comparison, by_variant, compare_all, constant_guess, holm
+from cotjax.study.statistics import compare as compare_pairs
 from cotjax.tasks.base import Question
 from tests.study.drawn import results
 
@@ -137,6 +138,18 @@ def test_every_other_variant_is_compared_in_their_order_and_corrected_together()
     assert (same.difference, same.p, same.p_holm) == (0, 1, 1)
     assert same.low < 0 < same.high
     assert all(test.p == 1 for test in same.mcnemar)
+
+
+def test_each_may_be_compared_with_another_and_all_of_them_are_one_family():
+    outcomes = {"plain": runs(*BASELINE), "better": runs(*BETTER), "copy": runs(*BETTER)}
+    (alone,) = compare_pairs(outcomes, {"better": "plain"})
+    against = {"better": "plain", "copy": "better", "lost": "plain", "plain": "lost"}
+    better, copy = compare_pairs(outcomes, against)
+    assert [(one.variant, one.baseline) for one in (better, copy)] == [
+        ("better", "plain"), ("copy", "better"),
+    ]  # fmt: skip
+    assert better == dataclasses.replace(alone, p_holm=better.p_holm)
+    assert (better.p_holm, copy.p_holm) == (pytest.approx(2 * alone.p), 1)
 
 
 def test_nothing_to_compare_is_no_mistake():

@@ -4,7 +4,7 @@ import csv
 import io
 
 from cotjax.study.tables import comparison_rows, run_rows, write_csv
-from tests.study.drawn import results, tuned
+from tests.study.drawn import against, results, tuned
 
 
 def read(file) -> list[dict[str, str]]:
@@ -37,6 +37,21 @@ def test_a_row_a_comparison(tmp_path):
     assert (own["variant"], own["baseline"], own["seeds"]) == ("first", "plain", "0 1")
     assert (own["settings"], own["difference"]) == ("own", "0.42")
     assert (shared["settings"], shared["difference"]) == ("shared", "0.3")
+
+
+def test_a_family_of_comparisons_is_told_from_the_other():
+    rows = [(row["variant"], row["baseline"], row["family"]) for row in comparison_rows(against())]
+    assert rows == [
+        ("first", "plain", "baseline"),
+        ("shuffled", "plain", "baseline"),
+        ("shuffled", "first", "against"),
+    ]
+
+
+def test_votes_and_times_of_asking_are_columns():
+    plain, first, *_ = run_rows(against())
+    assert (plain["test_seconds"], plain["test_vote_accuracy"]) == (0.5, None)
+    assert (first["test_vote_samples"], first["test_vote_accuracy"]) == (3, 0.89)
 
 
 def test_nothing_to_tell_is_an_empty_file(tmp_path):

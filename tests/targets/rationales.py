@@ -57,7 +57,8 @@ def edit(perturbation, rationales, seed=0, goals=0, donors=None, targets=None):
     source = source_of(rationales, goals)
     everything = np.arange(len(rationales))
     targets = everything if targets is None else np.array(targets)
-    donors = np.roll(everything, -1) if donors is None else np.array(donors)
+    donors = np.roll(everything, -1) if donors is None else donors
+    donors = np.reshape(donors, (len(rationales), -1))
     stream = draw(len(rationales), seed, perturbation.name)[targets]
     places, lengths = perturbation.edit(source, targets, donors[targets], stream)
     assert len(places) == lengths.sum()

@@ -83,21 +83,22 @@ def test_a_new_tokenizer_is_trained_on_what_the_map_writes():
     assert tokenizer.unknown not in ids[0]
 
 
-def test_unknown_tokens_are_counted_with_and_without_the_map(mapped):
+def test_tokens_are_counted_with_and_without_the_map(mapped, plain):
     order = make_order("label_first")
     targets = (Target(0, 0, "× 3", "∴ 3 ÷ 4 ☃"), Target(0, 1, "no", "no sign"))
     examples = Examples(("q",), ("a ∃ b",), targets, {})
-    table = tokenize(examples, mapped, order)
-    counts = count_tokens(table, mapped.unknown, order) | count_unmapped(examples, mapped, order)
-    assert {name: count for name, count in counts.items() if "unknown" in name} == {
-        "inputs/unknown": 0,
-        "inputs/unknown_mapped": 1,
-        "labels/unknown": 0,
-        "labels/unknown_mapped": 1,
-        "rationales/unknown": 1,  # the snowman
-        "rationales/unknown_mapped": 2,
+    tables = [tokenize(examples, one, order) for one in (mapped, plain)]
+    with_map, without = (count_tokens(table, plain.unknown, order) for table in tables)
+    assert count_unmapped(tables[0], examples, mapped, order) == {
+        f"{name}_unmapped": count for name, count in without.items()
     }
-    assert count_unmapped(examples, mapped.unmapped, order) == {}
+    unknown = {
+        field: (with_map[f"{field}/unknown"], without[f"{field}/unknown"])
+        for field in ("inputs", "labels", "rationales")
+    }
+    # The snowman stays unknown.
+    assert unknown == {"inputs": (0, 1), "labels": (0, 1), "rationales": (1, 3)}
+    assert count_unmapped(tables[1], examples, plain, order) == {}
 
 
 def test_the_symbolic_rationales_lose_all_their_unknown_tokens(shared, plain, mapped):

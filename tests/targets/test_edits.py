@@ -39,6 +39,11 @@ def rounded(fraction, count):
     return int(np.floor(fraction * count + 0.5))
 
 
+def num_dropped(fraction, count):
+    """Below a fraction of 1 one unit stays."""
+    return min(rounded(fraction, count), count - (fraction < 1))
+
+
 def is_within(part, whole):
     """Whether `part` is a subsequence of `whole`."""
     rest = iter(whole)
@@ -57,7 +62,7 @@ def test_drops_are_exact_and_nested(rationales, seed, fractions):
     few, many = two_fractions(Drop, rationales, seed, fractions)
     for row, sizes in enumerate(rationales):
         for said, fraction in zip((few, many), sorted(fractions), strict=True):
-            assert len(said[row]) == len(sizes) - rounded(fraction, len(sizes))
+            assert len(said[row]) == len(sizes) - num_dropped(fraction, len(sizes))
         assert is_within(many[row], few[row])
         assert is_within(few[row], units_said(own(rationales)[row]))
 
@@ -152,6 +157,14 @@ def test_nothing_changes_at_zero(kind):
     assert edit(kind(fraction=0.0), rationales) == own(rationales)
 
 
+def test_no_short_rationale_is_dropped_whole():
+    rationales = [[2], [1, 1], [1] * 5, []]
+    for fraction in (0.5, 0.9, 0.99):
+        left = [len(units_said(said)) for said in edit(Drop(fraction=fraction), rationales)]
+        assert left[:2] == [1, 1]
+        assert left[2:] == [5 - min(rounded(fraction, 5), 4), 0]
+
+
 def test_edits_at_their_ends():
     rationales = [[2, 1], [3]]
     assert edit(Drop(fraction=1.0), rationales) == [[], []]
@@ -171,6 +184,19 @@ def test_rationales_without_a_token_are_no_error(perturbation):
     assert second != []
 
 
+def test_a_next_donor_gives_what_the_first_lacks():
+    """The first rationale has four places; the others have one step, none and two."""
+    rationales = [[1] * 4, [3], [], [2, 2]]
+    donors = [[1, 2, 3], [0, 0, 0], [0, 0, 0], [2, 1, 0]]
+    first, *_, last = edit(Insert(fraction=1.0), rationales, donors=donors)
+    inserted = {(r, u) for r, u, _ in first if r != 0}
+    assert inserted == {(1, 0), (3, 0), (3, 1)}
+    theirs = Counter((r, u) for r, u in units_said(first) if r != 0)
+    assert theirs == {(1, 0): 2, (3, 0): 1, (3, 1): 1}  # then from the first again
+    assert {r for r, _, _ in last if r != 3} == {0, 1}  # none of the one without steps
+    assert edit(Insert(fraction=0.25), rationales, donors=donors)[0].count((1, 0, 0)) == 1
+
+
 def test_insert_takes_nothing_from_an_empty_rationale():
     assert edit(Insert(fraction=1.0), [[2, 1], []]) == own([[2, 1], []])
 
@@ -187,14 +213,18 @@ def test_an_edit_does_not_depend_on_the_batch(perturbation):
 @settings(deadline=None)
 @given(RATIONALES, SEEDS, FRACTIONS)
 def test_numpy_drops_what_the_graph_masks(rationales, seed, fraction):
-    """The same keys in both: with one stream, the words dropped are the words masked."""
+    """The same keys in both: with one stream, the words dropped are the words masked.
+
+    Only the last word is masked and not dropped.
+    """
+    fraction = 1.0 if any(rounded(fraction, len(r)) == len(r) for r in rationales) else fraction
     tokens, units, lengths = batch_of(rationales)
     stream = draw(len(rationales), seed)
     mask = Mask(fraction=fraction, mask_token=99)
     masked = mask.transform(*map(tf.constant, (tokens, units, lengths, stream))).numpy() == 99
     everything = np.arange(len(rationales))
     places, kept = Drop(fraction=fraction).edit(
-        source_of(rationales), everything, everything, stream
+        source_of(rationales), everything, everything[:, None], stream
     )
     inside = np.arange(tokens.shape[1]) < lengths[:, None]
     np.testing.assert_array_equal(np.flatnonzero(~masked[inside]), places)

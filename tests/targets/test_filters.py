@@ -124,6 +124,15 @@ def test_open_ended_keeps_by_fifths():
     assert [len(positions) for positions in kept] == [expected[rank] for rank in order]
 
 
+@given(st.permutations(range(12)), st.integers(1, 9))
+def test_open_ended_gives_no_tie_to_the_question_that_comes_first(order, k):
+    """Of some, all have as many pairs of words; their keys decide, wherever they stand."""
+    pairs = [3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 7, 7]
+    questions = [pool(varied(n, 9).texts, keys=range(q, 108, 12)) for q, n in enumerate(pairs)]
+    kept = open_ended(questions, k)
+    assert open_ended([questions[q] for q in order], k) == [kept[q] for q in order]
+
+
 @pytest.mark.parametrize(
     ("k", "available", "sizes"),
     [

@@ -68,6 +68,14 @@ def test_equal_values_are_one_majority():
     assert found == ([0, 2], {"rationales with another answer than most": 2})
 
 
+def test_the_majority_is_of_those_with_the_tags():
+    """Park is the commonest of all, bank of those of level 2."""
+    tags = [{"level": level} for level in (1, 1, 1, 2, 2, 2)]
+    its = rationales("---++-", *tags)
+    assert Selection(answers="majority").qualifying(its)[0] == [0, 1, 2, 5]
+    assert Selection(answers="majority", tags={"level": 2}).qualifying(its)[0] == [3, 4]
+
+
 TAGGED = rationales("+-+++", {"level": 1}, {"level": 2}, {"level": "2"}, {"level": 2.0}, None)
 
 

@@ -6,82 +6,21 @@ import signal
 
 import pytest
 
-from cotjax import config as configs
 from cotjax.checkpoints import Checkpoints
 from cotjax.errors import InputError
 from cotjax.json_files import read_json
 from cotjax.records import Manifest, write_records
 from cotjax.tasks import get_task
-from cotjax.training import loop
 from cotjax.training.loop import train
-from cotjax.training.step_log import StepLog
 from cotjax.training.writers import read_scalars
-
-SMALL = {
-    "model.d_model": 16,
-    "model.d_kv": 4,
-    "model.d_ff": 16,
-    "model.num_layers": 1,
-    "model.num_decoder_layers": 1,
-    "data.batch_size": 16,
-    "data.perturbation.name": "shuffle",
-    "schedule.total_steps": 8,
-    "schedule.warmup_steps": 2,
-    "checkpoint.every": 4,
-    "evaluation.every": 2,
-    "evaluation.max_questions": 8,
-    "evaluation.max_tokens": 4,
-    "evaluation.batch_size": 8,
-    "profile.log_every": 1,
-}
+from tests.training.runs import interrupt_after, trained
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def make_config(repository, cache):
-    def make(**changes):
-        fields = (
-            SMALL | {"data.cache": cache} | {k.replace("__", "."): v for k, v in changes.items()}
-        )
-        words = [f"--config.{name}={value}" for name, value in fields.items()]
-        return configs.load(repository / "configs" / "default.py", words)
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def whole(repository, cache, tmp_path_factory):
+def whole(make_config, tmp_path_factory):
     """An uninterrupted run: its workdir and result."""
     workdir = tmp_path_factory.mktemp("whole")
-    words = [f"--config.{name}={value}" for name, value in SMALL.items()]
-    config = configs.load(
-        repository / "configs" / "default.py", [*words, f"--config.data.cache={cache}"]
-    )
-    return workdir, train(config, workdir)
-
-
-def trained(workdir):
-    """What the training lines say, without times."""
-    names = ("step", "loss", "grad_norm", "learning_rate", "label_loss", "rationale_loss")
-    return [tuple(line[name] for name in names) for line in read_scalars(workdir) if "loss" in line]
-
-
-def interrupt_after(monkeypatch, step, act):
-    """Calls `act` when the loop has taken its `step`th step of this call."""
-    add = StepLog.add
-    taken = []
-
-    def counted(self, work, metrics):
-        add(self, work, metrics)
-        taken.append(work)
-        if len(taken) == step:
-            act()
-
-    monkeypatch.setattr(loop.StepLog, "add", counted)
+    return workdir, train(make_config(), workdir)
 
 
 def test_every_step_is_logged_and_the_untouched_student_evaluated(whole):
@@ -180,11 +119,6 @@ def test_a_mesh_that_does_not_divide_is_refused(make_config, tmp_path):
     with pytest.raises(InputError, match=r"config\.mesh"):
         train(make_config(mesh__data=3), tmp_path / "new")
     assert not (tmp_path / "new").exists()
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(make_config, tmp_path):
-    with pytest.raises(InputError, match=r"lower config\.optimizer\.learning_rate"):
-        train(make_config(optimizer__learning_rate=1e30), tmp_path)
 
 
 def test_other_data_under_the_same_names_is_refused(make_config, tmp_path, monkeypatch):

@@ -46,6 +46,7 @@ def test_a_smaller_part_of_the_questions_is_in_a_larger_one(prepared):
     assert [len(one) for one in hashes[1:]] == [len(hashes[0]) // 2, len(hashes[0]) // 8]
     assert half.counts["dropped/training questions beyond data.fraction"] == len(hashes[0]) // 2
     assert half.splits["validation"] == whole.splits["validation"]
+    assert len({one.tokenizer.content_hash() for one in (whole, half, eighth)}) == 1
 
 
 def test_both_inputs_of_a_question_are_counted_and_cut(prepared):
@@ -80,12 +81,13 @@ def test_the_losses_weigh_what_the_config_says(prepared, fields, label, rational
 
 
 def test_what_several_rationales_weigh_comes_from_the_config(prepared):
-    config = prepared(
-        **{"data.selection.name": "one_per_epoch", "data.question_weight": "mean"}
-    ).steps.config
-    assert (config.one_per_epoch, config.question_weight) == (True, "mean")
-    config = prepared().steps.config
-    assert (config.one_per_epoch, config.question_weight) == (False, "sum")
+    for fields, expected in (
+        ({}, (False, "sum")),
+        ({"data.question_weight": "mean"}, (False, "mean")),
+        ({"data.selection.name": "one_per_epoch"}, (True, "sum")),
+    ):
+        config = prepared(**fields).steps.config
+        assert (config.one_per_epoch, config.question_weight) == expected
 
 
 @pytest.fixture

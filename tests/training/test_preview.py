@@ -9,7 +9,7 @@ from rich.console import Console
 from cotjax import config as configs
 from cotjax.targets.segments import Kind
 from cotjax.training.prepare import prepare
-from cotjax.training.preview import preview, shown_targets
+from cotjax.training.preview import _count_table, preview, shown_targets
 
 
 @pytest.fixture
@@ -94,7 +94,25 @@ def test_perturbed_words_and_counts_are_shown(load):
     (counts,) = [line for line in shown.splitlines() if "│ rationales" in line]
     cells = [cell.strip() for cell in counts.split("│")[1:-1]]
     assert cells[0] == "rationales"
-    assert cells[2] == "0"  # unknown, before masking
+    assert cells[2] == "0 (0.00 %)"  # unknown, before masking
     targets = prepare(load(**overrides), 1).counts["targets"]
     assert cells[3:] == [f"{targets:,}", f"{3 * targets:,}"]  # 7 tokens, of which 4 fit
     assert "\x1b[1;32m" in console.export_text(styles=True)  # a label is bold green
+
+
+def test_rates_of_unknown_tokens_are_shown_with_and_without_the_map():
+    counts = {
+        "targets": 2, "questions": 1, "labels/tokens": 4, "labels/unknown": 0,
+        "inputs/tokens": 40, "inputs/unknown": 1, "inputs/tokens_unmapped": 30,
+        "inputs/unknown_unmapped": 3,
+    }  # fmt: skip
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(_count_table(counts))
+    rows = {
+        cells[0]: cells[1:]
+        for line in console.export_text().splitlines()
+        if len(cells := [cell.strip() for cell in line.split("│")[1:-1]]) > 1
+    }
+    assert rows["inputs"] == ["40", "1 (2.50 %)", "3 (10.00 %)"]
+    assert rows["labels"] == ["4", "0 (0.00 %)", ""]
+    assert rows["rationales"] == ["", "", ""]

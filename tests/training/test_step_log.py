@@ -1,11 +1,12 @@
 """Lines for several steps: means over all of them, rates without what compilation took."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import pytest
 
 from cotjax.data.work import Work
-from cotjax.errors import InputError
 from cotjax.mesh import make_mesh
 from cotjax.models.t5_config import PRESETS
 from cotjax.targets.segments import Kind
@@ -19,8 +20,8 @@ RATES = {"examples_per_second", "supervised_tokens_per_second", "tokens_per_seco
 class Run:
     """Takes steps on a clock that the test turns."""
 
-    def __init__(self, log: StepLog):
-        self.now, self.log = 0.0, log
+    def __init__(self, log: StepLog, seen: list):
+        self.now, self.log, self.seen = 0.0, log, seen
         log._throughput._clock = lambda: self.now
         log.start(0, 10)
 
@@ -29,7 +30,13 @@ class Run:
         self.now += seconds
         work = Work(examples=4 * rows, encoder_positions=8 * rows, decoder_positions=6 * rows)
         by_kind = jnp.ones(len(Kind))
-        metrics = {"loss": jnp.float32(loss), "nll": by_kind, "right": by_kind, "count": by_kind}
+        metrics = {
+            "loss": jnp.float32(loss),
+            "skipped": ~jnp.isfinite(loss),
+            "nll": by_kind,
+            "right": by_kind,
+            "count": by_kind,
+        }
         self.log.add(work, metrics | {"grad_norm": jnp.ones(()), "learning_rate": jnp.ones(())})
 
 
@@ -37,8 +44,9 @@ class Run:
 def run(tmp_path, monkeypatch):
     monkeypatch.setattr(throughput, "_measured_cpu_peak", lambda: 1e9)
     with RunWriter(tmp_path) as writer:
-        log = StepLog(PRESETS["t5-small"], make_mesh({}, jax.devices()[:1]), writer)
-        yield Run(log)
+        seen, mesh = [], make_mesh({}, jax.devices()[:1])
+        log = StepLog(PRESETS["t5-small"], mesh, writer, lambda *some: seen.append(some))
+        yield Run(log, seen)
         log.close()
 
 
@@ -80,8 +88,22 @@ def test_what_is_not_training_stays_out(run, tmp_path):
     assert read_scalars(tmp_path)[-1]["examples_per_second"] == 1
 
 
-def test_a_loss_that_is_not_finite_is_written_and_refused(run, tmp_path):
+def test_skipped_steps_are_counted_and_left_out_of_the_means(run, tmp_path):
+    run.step(seconds=1, loss=2.0)
     run.step(seconds=1, loss=float("nan"))
-    with pytest.raises(InputError, match="the loss is nan by step 1"):
-        run.log.flush(1)
-    assert [line["step"] for line in read_scalars(tmp_path)] == [1]
+    run.step(seconds=1, loss=4.0)
+    run.log.flush(3)
+    run.step(seconds=1, loss=float("inf"))
+    run.log.flush(4)
+    some, none = read_scalars(tmp_path)
+    assert (some["loss"], some["skipped_steps"], some["label_loss"]) == (3.0, 1, 1.0)
+    assert math.isnan(none["loss"])
+    assert none["skipped_steps"] == 1
+    assert "label_loss" not in none
+    assert [(last, len(metrics)) for last, metrics in run.seen] == [(3, 3), (4, 1)]
+
+
+def test_a_line_without_a_skipped_step_does_not_speak_of_them(run, tmp_path):
+    run.step(seconds=1)
+    run.log.flush(1)
+    assert "skipped_steps" not in read_scalars(tmp_path)[0]

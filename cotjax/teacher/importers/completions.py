@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any
 
 from cotjax.errors import InputError
-from cotjax.json_files import build, read_json_lines
+from cotjax.json_files import build
 from cotjax.records import Manifest, Rationale, Record
 from cotjax.tasks import Question, Task
 from cotjax.tasks.base import normalise
@@ -66,9 +66,10 @@ def import_completions(request: Request) -> Imported:
     """
     teacher, report = request.named_teacher(), Report()
     join = _Join(request.load_questions(), request.judge(), report, request.source.name)
-    for where, value in read_json_lines(request.source):
-        line = build(Line, value, where)
-        join.read(line, line.said(where), where)
+    for where, value in request.bad_rows.lines(request.source):
+        with request.bad_rows.taking(where, value):
+            line = build(Line, value, where)
+            join.read(line, line.said(where), where)
     if not join.tally.rows:
         raise InputError(f"{request.source}: has no completions")
     return Imported(Manifest(request.task, request.split, teacher), join.records(), report)

@@ -7,7 +7,7 @@ The lines of https://github.com/salesforce/cos-e, in `data/v1.11`: `{"id": .., "
 import dataclasses
 
 from cotjax.errors import InputError
-from cotjax.json_files import build, read_json_lines
+from cotjax.json_files import build
 from cotjax.records import Manifest
 from cotjax.teacher.importers.joining import record_of
 from cotjax.teacher.importers.report import Report
@@ -45,21 +45,21 @@ def import_cos_e(request: Request) -> Imported:
     tally = report.tally(request.source.name)
     known = {question.id for question in questions}
     human: dict[str, dict[str, str]] = {}
-    for where, value in read_json_lines(request.source):
-        line = build(Line, value, where)
-        tally.labels += 1
-        problem = None
-        if line.id not in known:
-            problem = "no question has this id"
-        elif line.id in human:
-            problem = "explains a question again: the first stands"
-        elif not line.human:
-            problem = "explanation is empty"
-        else:
-            human[line.id] = line.human
-        if problem:
-            tally.noted[problem] += 1
-            report.remarks.append(f"{where}: {problem}")
+    for where, value in request.bad_rows.lines(request.source):
+        with request.bad_rows.taking(where, value):
+            line, problem = build(Line, value, where), None
+            tally.labels += 1
+            if line.id not in known:
+                problem = "no question has this id"
+            elif line.id in human:
+                problem = "explains a question again: the first stands"
+            elif not line.human:
+                problem = "explanation is empty"
+            else:
+                human[line.id] = line.human
+            if problem:
+                tally.noted[problem] += 1
+                report.remarks.append(f"{where}: {problem}")
     if not human:
         raise InputError(f"{request.source}: explains none of the {len(questions)} questions")
     records = [record_of(question, (), human.get(question.id)) for question in questions]

@@ -107,6 +107,11 @@ def import_dss(request: Request) -> Imported:
     if request.task not in DSS:
         raise InputError(f"the dss release has no task {request.task!r}; it has {', '.join(DSS)}")
     request.refuse_questions()
+    if request.bad_rows.skips:
+        raise InputError(
+            "--skip_bad_records: questions and completions of dss pair by position; without a row,"
+            " all after it would be another question's"
+        )
     release, split = DSS[request.task], request.split
     path = request.source / f"{release.prefix}_{split}.json"
     records = _read_records(path, request.task, split)

@@ -98,9 +98,9 @@ def import_instruction(request: Request) -> Imported:
             f"{request.source}: has no gold labels ({LABELS}); name them with --questions"
         )
     else:
-        _read_labels(labels, request.split, task, table, report)
+        _read_labels(labels, request, task, table, report)
     for file in files:
-        _read_rationales(file, task, table, report)
+        _read_rationales(file, request, task, table, report)
     teacher = "+".join(sorted({file.teacher for file in files if file.teacher})) or "none"
     return Imported(Manifest(request.task, request.split, teacher), table.records(), report)
 
@@ -151,42 +151,54 @@ def _find_files(request: Request) -> tuple[Path | None, list[RationaleFile]]:
     return labels if labels.is_file() else None, files
 
 
-def _read_labels(path: Path, split: str, task: Task, table: QuestionTable, report: Report) -> None:
+def _read_labels(
+    path: Path, request: Request, task: Task, table: QuestionTable, report: Report
+) -> None:
     tally = report.tally(path.name)
     for where, value in read_rows(path):
-        has_label = isinstance(value, dict) and "label" in value
-        row = build(TestRow if has_label else Row, value, where)
-        tally.labels += 1
-        parts = _split(row.instruction, task, where)
-        if parts is None:
-            tally.noted[_NO_CHOICES] += 1
-            report.remarks.append(f"{where}: {_NO_CHOICES}")
-            continue
-        try:
-            label = row.label if has_label else row.output
-            table.add(make_question(task.name, *parts, label, split), tally)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from error
+        with request.bad_rows.taking(where, value):
+            has_label = isinstance(value, dict) and "label" in value
+            row = build(TestRow if has_label else Row, value, where)
+            parts = _split(row.instruction, task, where)
+            if parts is None:
+                tally.noted[_NO_CHOICES] += 1
+                report.remarks.append(f"{where}: {_NO_CHOICES}")
+            else:
+                label = row.label if has_label else row.output
+                table.add(_make_question(task, *parts, label, request.split, where), tally)
+            tally.labels += 1
 
 
-def _read_rationales(file: RationaleFile, task: Task, table: QuestionTable, report: Report) -> None:
+def _make_question(
+    task: Task, text: str, choices: tuple[str, ...], label: str, split: str, where: str
+) -> Question:
+    try:
+        return make_question(task.name, text, choices, label, split)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _read_rationales(
+    file: RationaleFile, request: Request, task: Task, table: QuestionTable, report: Report
+) -> None:
     tally = report.tally(file.path.name, file.tags)
     seen = set()
     for where, value in read_rows(file.path):
-        row = build(Row, value, where)
-        parts = _split(row.instruction, task, where)
-        question = table.find(*parts) if parts else None
-        if question is None:
-            reason = "no such question among the labels" if parts else _NO_CHOICES
-            tally.drop(reason)
-            report.remarks.append(f"{where}: {reason}")
-            continue
-        if question.id in seen:
-            tally.noted["questions that occur again"] += 1
-        seen.add(question.id)
-        verdict = judge(row.output, question, task)
-        if tally.add(verdict, _is_right_by_letter(row.output, question)):
-            table.join(question, verdict, tags=file.tags or None)
+        with request.bad_rows.taking(where, value):
+            row = build(Row, value, where)
+            parts = _split(row.instruction, task, where)
+            question = table.find(*parts) if parts else None
+            if question is None:
+                reason = "no such question among the labels" if parts else _NO_CHOICES
+                tally.drop(reason)
+                report.remarks.append(f"{where}: {reason}")
+                continue
+            if question.id in seen:
+                tally.noted["questions that occur again"] += 1
+            seen.add(question.id)
+            verdict = judge(row.output, question, task)
+            if tally.add(verdict, _is_right_by_letter(row.output, question)):
+                table.join(question, verdict, tags=file.tags or None)
 
 
 def _is_right_by_letter(output: str, question: Question) -> bool | None:

@@ -16,14 +16,20 @@ from cotjax.errors import InputError
 from cotjax.json_files import build
 from cotjax.records import Manifest
 from cotjax.tasks import Question, Task
-from cotjax.teacher.answers import PHRASES, Verdict, judge_parts, split_completion
+from cotjax.teacher.answers import (
+    MOST_CHARACTERS,
+    PHRASES,
+    Verdict,
+    judge_parts,
+    split_completion,
+)
 from cotjax.teacher.importers.joining import (
     QuestionTable,
     make_question,
     read_rows,
     split_choices,
 )
-from cotjax.teacher.importers.report import Report
+from cotjax.teacher.importers.report import Report, Tally
 from cotjax.teacher.importers.request import Imported, Request
 
 TEACHER = "GPT-3.5"
@@ -61,26 +67,33 @@ def import_multi_sample(request: Request) -> Imported:
     report, task, table = Report(), request.judge(), QuestionTable()
     tally = report.tally(path.name)
     for where, value in read_rows(path):
-        row = build(Row, value, where)
-        question = _to_question(row, request.task, request.split, where)
-        known = table.find(question.text, question.choices)
-        if known is None:
-            table.add(question, tally)
-        elif known.label != question.label:
-            raise InputError(f"{where}: answer {row.answer!r}, but {known.label!r} in a row before")
-        if row.chain is None:
-            tally.noted["questions without a rationale"] += 1
-            continue
-        verdict, tags = _judge(row, question, task), None
-        if row.completion is None and row.initial_correct:
-            tags = {"conclusion": "right" if verdict.correct else "wrong"}
-            if not verdict.correct:
-                tally.noted["chains that come to another answer"] += 1
-            verdict = dataclasses.replace(verdict, answer=question.label, correct=True)
-        if tally.add(verdict, row.initial_correct):
-            table.join(question, verdict, tags=tags)
+        with request.bad_rows.taking(where, value):
+            row = build(Row, value, where)
+            _take_row(row, request, task, table, tally, where)
     manifest = Manifest(request.task, request.split, request.teacher or TEACHER)
     return Imported(manifest, table.records(), report)
+
+
+def _take_row(
+    row: Row, request: Request, task: Task, table: QuestionTable, tally: Tally, where: str
+) -> None:
+    question = _to_question(row, request.task, request.split, where)
+    known = table.find(question.text, question.choices)
+    if known is None:
+        table.add(question, tally)
+    elif known.label != question.label:
+        raise InputError(f"{where}: answer {row.answer!r}, but {known.label!r} in a row before")
+    if row.chain is None:
+        tally.noted["questions without a rationale"] += 1
+        return
+    verdict, tags = _judge(row, question, task), None
+    if row.completion is None and row.initial_correct:
+        tags = {"conclusion": "right" if verdict.correct else "wrong"}
+        if not verdict.correct:
+            tally.noted["chains that come to another answer"] += 1
+        verdict = dataclasses.replace(verdict, answer=question.label, correct=True)
+    if tally.add(verdict, row.initial_correct):
+        table.join(question, verdict, tags=tags)
 
 
 def _find_file(request: Request) -> Path:
@@ -115,5 +128,5 @@ def _judge(row: Row, question: Question, task: Task) -> Verdict:
     """
     rationale, conclusion = split_completion(row.chain, CHAIN_PHRASES) or (row.chain, None)
     answer = row.completion if row.completion is not None else conclusion
-    text = row.chain if answer is None else f"--> {answer}"
+    text = row.chain[-MOST_CHARACTERS:] if answer is None else f"--> {answer[:MOST_CHARACTERS]}"
     return judge_parts(rationale, text, question, task)

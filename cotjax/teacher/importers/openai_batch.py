@@ -6,10 +6,11 @@ The format: https://platform.openai.com/docs/api-reference/batch/request-output
 import collections
 import dataclasses
 import math
+import sys
 from typing import Any, TypeVar
 
 from cotjax.errors import InputError
-from cotjax.json_files import build, dump_json, read_json_lines
+from cotjax.json_files import build, dump_json
 from cotjax.records import Manifest, Rationale
 from cotjax.tasks import Question, Task
 from cotjax.teacher.answers import NO_PHRASE, Verdict, judge
@@ -56,9 +57,9 @@ class Choice:
     def __post_init__(self):
         if not isinstance(self.said, str):
             raise InputError("message.content must be text")
-        for value in self._each or ():
-            if value is not None and type(value) not in (int, float):
-                raise InputError("logprobs must hold numbers")
+        each = self._each or []
+        if not (isinstance(each, list) and all(map(_is_logprob, each))):
+            raise InputError("logprobs must hold numbers")
 
     @property
     def said(self) -> str:
@@ -74,7 +75,8 @@ class Choice:
     @property
     def _each(self) -> list[Any] | None:
         logprobs = self.logprobs or {}
-        if tokens := logprobs.get("content"):  # a chat's
+        tokens = logprobs.get("content")  # a chat's
+        if tokens and isinstance(tokens, list):
             return [token.get("logprob") if isinstance(token, dict) else token for token in tokens]
         return logprobs.get("token_logprobs")
 
@@ -86,17 +88,19 @@ def import_openai_batch(request: Request) -> Imported:
     after the other do. Every question becomes a record, with or without rationales.
     """
     join, teachers = _Join(request), collections.Counter()
-    for where, value in read_json_lines(request.source):
-        line = _take(Line, value, where)
-        response = line.response or {}
-        if line.error or response.get("status_code", 200) != 200:
-            join.fail(line, where)
-            continue
-        body = _take(Body, response.get("body"), f"{where}: response.body")
-        teachers[body.model] += 1
-        for number, choice in enumerate(body.choices):
-            place = f"{where}: choice {number}"
-            join.read(line.custom_id, _take(Choice, choice, place), body, place)
+    for where, value in request.bad_rows.lines(request.source):
+        with request.bad_rows.taking(where, value):
+            line = _take(Line, value, where)
+            response = line.response or {}
+            if line.error or response.get("status_code", 200) != 200:
+                join.fail(line, where)
+                continue
+            body = _take(Body, response.get("body"), f"{where}: response.body")
+            places = [f"{where}: choice {number}" for number in range(len(body.choices))]
+            choices = [_take(Choice, *one) for one in zip(body.choices, places, strict=True)]
+            teachers[body.model] += 1
+            for choice, place in zip(choices, places, strict=True):
+                join.read(line.custom_id, choice, body, place)
     if not join.tally.rows:
         failed = join.tally.noted[FAILED]
         raise InputError(f"{request.source}: has no completions ({failed:,} {FAILED})")
@@ -153,12 +157,19 @@ class _Join:
         return verdict.problem
 
 
+def _is_logprob(value: Any) -> bool:
+    """Whether this is a number that a double can hold, or null."""
+    is_number = type(value) in (int, float) and abs(value) <= sys.float_info.max
+    return value is None or is_number
+
+
 def _details(choice: Choice, body: Body) -> dict[str, Any]:
     each, tokens = choice.token_logprobs, None
     if each:
         tokens = len(each)
     elif len(body.choices) == 1:  # the server counts those of all choices together
-        tokens = (body.usage or {}).get("completion_tokens")
+        counted = (body.usage or {}).get("completion_tokens")
+        tokens = counted if type(counted) is int else None
     return {
         "logprob": sum(each) if each else None,
         "mean_logprob": sum(each) / len(each) if each else None,

@@ -8,6 +8,7 @@ from cotjax.records import MANIFEST, Manifest, Record
 from cotjax.tasks import Question, Task
 from cotjax.tasks.sources import load_questions
 from cotjax.teacher.answers import judge_task
+from cotjax.teacher.importers.bad_rows import BadRows
 from cotjax.teacher.importers.report import Report
 
 
@@ -22,6 +23,7 @@ class Request:
       questions: Where the questions are that the release lacks: `hub`, `file:PATH`,
         `records:DIR`, as in a config, or a path.
       teacher: Who wrote the rationales, where the files don't tell.
+      bad_rows: Takes what can't be read.
     """
 
     task: str
@@ -29,6 +31,7 @@ class Request:
     source: Path
     questions: str | None = None
     teacher: str | None = None
+    bad_rows: BadRows = dataclasses.field(default_factory=BadRows)
 
     def judge(self) -> Task:
         """Returns the task."""

@@ -1,0 +1,106 @@
+"""Who does a run: this process, another one, or nobody any more."""
+
+import json
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from cotjax.study import claims
+from cotjax.study.claims import CLAIM, claimed, holder_of
+from cotjax.study.plan import state_of
+
+HERE = socket.gethostname()
+CLAIMS_ITS_FOLDER = """
+import sys
+from pathlib import Path
+from cotjax.study.claims import claimed
+with claimed(Path(sys.argv[1])) as holder:
+    print(repr(holder), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def another(tmp_path):
+    """Another process that has claimed `tmp_path`."""
+    command = [sys.executable, "-c", CLAIMS_ITS_FOLDER, tmp_path]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "''\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_run_is_claimed_as_long_as_it_is_done(tmp_path):
+    with claimed(tmp_path / "run") as holder:
+        assert holder == ""
+        claim = json.loads((tmp_path / "run" / CLAIM).read_text())
+        assert claim["host"] == HERE
+        assert holder_of(tmp_path / "run") == ""  # this process may go on with it
+    assert (tmp_path / "run" / CLAIM).read_text() == ""
+
+
+def test_it_is_free_again_after_an_error(tmp_path):
+    with pytest.raises(SystemExit), claimed(tmp_path):
+        raise SystemExit(143)
+    assert (tmp_path / CLAIM).read_text() == ""
+
+
+def test_what_a_live_process_does_is_not_claimed(tmp_path, another):
+    before = (tmp_path / CLAIM).read_text()
+    with claimed(tmp_path) as holder:
+        assert holder.startswith(f"{HERE} (process {another.pid}, since 20")
+    assert (tmp_path / CLAIM).read_text() == before
+    assert state_of(tmp_path).word == "running"
+    assert state_of(tmp_path).reason == f"being run by {holder}"
+
+
+def test_the_claim_of_a_process_that_was_killed_is_void(tmp_path, another):
+    another.kill()  # which is all: until it is waited for it is a zombie
+    another.stdout.read()
+    assert holder_of(tmp_path) == ""
+    another.communicate()
+    with claimed(tmp_path) as holder:
+        assert holder == ""
+    assert state_of(tmp_path).word == "waiting"
+
+
+def test_a_later_process_of_the_same_number_has_no_claim(tmp_path, another):
+    claim = json.loads((tmp_path / CLAIM).read_text())
+    (tmp_path / CLAIM).write_text(json.dumps(claim | {"process_began": "1"}))
+    assert holder_of(tmp_path) == ""
+
+
+def test_processes_of_other_hosts_cannot_be_asked(tmp_path):
+    claim = {"host": "far", "process": 1, "process_began": "7", "since": "yesterday"}
+    (tmp_path / CLAIM).write_text(json.dumps(claim))
+    assert holder_of(tmp_path) == "far (process 1, since yesterday)"
+
+
+def test_without_a_list_of_processes_a_signal_tells(tmp_path, another, monkeypatch):
+    monkeypatch.setattr(claims, "PROCESSES", tmp_path / "none")
+    claim = json.loads((tmp_path / CLAIM).read_text()) | {"process_began": "unknown"}
+    (tmp_path / CLAIM).write_text(json.dumps(claim))
+    assert str(another.pid) in holder_of(tmp_path)
+    another.kill()
+    another.communicate()
+    assert holder_of(tmp_path) == ""
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_claim_that_was_cut_short_is_none(tmp_path, content):
+    (tmp_path / CLAIM).write_text(content)
+    assert holder_of(tmp_path) == ""
+
+
+def test_of_many_at_once_one_has_the_claim(tmp_path, monkeypatch):
+    """As many hosts would: each is a thread with another process number of its own."""
+    numbers = iter(range(1000, 1008))
+    own = claims._own()
+    monkeypatch.setattr(claims, "_own", lambda: own | {"host": "far", "process": next(numbers)})
+    with ThreadPoolExecutor(8) as pool:
+        holders = list(pool.map(lambda _: claims._take(tmp_path / CLAIM), range(8)))
+    assert holders.count("") == 1

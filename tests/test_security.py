@@ -1,0 +1,232 @@
+"""Nothing that others wrote is run, leads out of its folder, or is told to whom it isn't meant."""
+
+import ast
+import html.parser
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from cotjax import cli
+from cotjax import config as configs
+from cotjax.errors import InputError
+from cotjax.tasks import get_task
+from cotjax.tasks.sources import load_records
+from tests.conftest import REPOSITORY
+from tests.study import test_report
+from tests.study.drawn import tuned
+
+SOURCES = [path for name in ("cotjax", "scripts", "configs")
+           for path in sorted((REPOSITORY / name).rglob("*.py"))]  # fmt: skip
+# They run code that stands in data, or unpack archives wherever those say.
+MODULES = {
+    "cPickle", "cloudpickle", "code", "dill", "joblib", "marshal", "pickle", "pty", "shelve",
+    "tarfile", "xmlrpc",
+}  # fmt: skip
+BUILTINS = {"__import__", "compile", "eval", "exec", "input"}
+CALLS = {
+    "os.popen", "os.startfile", "os.system", "pandas.read_pickle", "shutil.unpack_archive",
+    "subprocess.getoutput", "subprocess.getstatusoutput", "tempfile.mktemp", "torch.load",
+    "yaml.full_load", "yaml.load", "yaml.unsafe_load",
+}  # fmt: skip
+SAFE = {"allow_pickle": False, "shell": False, "trust_remote_code": False, "weights_only": True}
+# Whose files may bring code along; without a word, transformers asks whether to run it.
+ASKING = {"AutoTokenizer", "AutoModel", "AutoModelForCausalLM", "AutoConfig"}
+
+
+def faults(tree: ast.AST) -> list[str]:
+    """What a syntax tree does that no source of ours may do."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found += _imported(node)
+        elif isinstance(node, ast.Call):
+            found += _faults_of_call(node)
+    return found
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """The forbidden modules and functions among what a line imports."""
+    names = [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        names = [f"{node.module}.{name}" for name in names]
+    return [name for name in names if name.partition(".")[0] in MODULES or name in CALLS]
+
+
+def _faults_of_call(call: ast.Call) -> list[str]:
+    name, keywords = ast.unparse(call.func), {one.arg: one.value for one in call.keywords}
+    found = [name] if name in BUILTINS | CALLS or name.startswith(("os.exec", "os.spawn")) else []
+    for keyword, safe in SAFE.items():
+        value = keywords.get(keyword)
+        if value is not None and not (isinstance(value, ast.Constant) and value.value is safe):
+            found.append(f"{keyword}={ast.unparse(value)}")
+    owner, _, method = name.rpartition(".")
+    if method in ("extract", "extractall"):
+        found.append(name)
+    if method == "from_pretrained" and owner in ASKING and "trust_remote_code" not in keywords:
+        found.append(f"{name} without trust_remote_code=False")
+    return found
+
+
+def test_sources_are_found():
+    assert len(SOURCES) > 100
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_no_source_runs_what_it_reads(path):
+    assert faults(ast.parse(path.read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import tarfile as t",
+        "archive.extractall(folder)",
+        "from os import system",
+        "eval(text)",
+        "exec(text)",
+        "compile(text, 'f', 'exec')",
+        "os.system('ls')",
+        "os.execv('ls', [])",
+        "subprocess.run('ls', shell=True)",
+        "subprocess.run('ls', shell=wanted)",
+        "subprocess.getoutput('ls')",
+        "np.load(file, allow_pickle=True)",
+        "torch.load(file)",
+        "yaml.load(text)",
+        "AutoTokenizer.from_pretrained(folder, trust_remote_code=True)",
+        "AutoTokenizer.from_pretrained(folder)",
+        "load_dataset(name, trust_remote_code=flag)",
+        "shutil.unpack_archive(file)",
+    ],
+)
+def test_what_is_forbidden_is_found(source):
+    assert faults(ast.parse(source))
+
+
+TEXTS = [
+    "<script>document.title = 'run'</script>",
+    "</td></table><img src=x onerror=\"document.title = 'run'\">",
+    "</title><svg onload=\"document.title = 'run'\">",
+    '"><iframe src="javascript:parent.document.title = \'run\'">',
+    "<a href=\"javascript:document.title = 'run'\">&lt;b&gt;</a><style>*{display:none}</style>",
+    "<!-- <b> ]]> <![CDATA[",
+]
+
+
+@pytest.fixture(params=TEXTS)
+def page(request, monkeypatch):
+    """A report in which every text from models, data and studies ends in one of these."""
+    monkeypatch.setattr(test_report, "SCRIPT", request.param)
+    return test_report.page(test_report.hostile(tuned()))
+
+
+class Parser(html.parser.HTMLParser):
+    """Collects the elements of a page, and its attributes that could run anything."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements, self.handlers = set(), []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.add(tag)
+        self.handlers += [
+            (name, value)
+            for name, value in attributes
+            if name.startswith("on") or (value or "").strip().startswith("javascript:")
+        ]
+
+
+def parsed(page: str) -> Parser:
+    parser = Parser()
+    parser.feed(page)
+    return parser
+
+
+def test_text_in_a_report_stays_text(page):
+    found = parsed(page)
+    assert found.handlers == []
+    assert not found.elements & {"script", "img", "iframe", "object", "embed", "link", "base"}
+    assert found.elements == parsed(test_report.page(tuned())).elements
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
+def test_a_browser_runs_nothing_of_it(tmp_path, monkeypatch):
+    """All of them on one page; the title is where a script would write that it ran."""
+    monkeypatch.setattr(test_report, "SCRIPT", "".join(TEXTS))
+    (tmp_path / "report.html").write_text(test_report.page(test_report.hostile(tuned())), "utf-8")
+    (tmp_path / "control.html").write_text(f"<title>none</title>{TEXTS[0]}")
+    assert "<title>run</title>" in dump(tmp_path / "control.html")
+    dom = dump(tmp_path / "report.html")
+    assert "<title>run</title>" not in dom
+    assert "&lt;script&gt;" in dom
+    assert not parsed(dom).elements & {"script", "img", "iframe"}
+
+
+def dump(file: Path) -> str:
+    """The page as the browser has it once its scripts have run."""
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    profile = f"--user-data-dir={file.parent / 'profile'}"
+    done = subprocess.run(
+        [*command, profile, file.as_uri()], capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout
+
+
+TOKEN = "hf_NotToBeToldToAnyoneAtAll0123456789"
+
+
+@pytest.fixture
+def token(monkeypatch):
+    """A secret, where the Hub's own library looks for it."""
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("HUGGING_FACE_HUB_TOKEN", TOKEN)
+
+
+def test_a_resolved_config_holds_no_secret(tmp_path, token):
+    config = configs.load(REPOSITORY / "configs" / "default.py")
+    configs.dump(config, tmp_path / "config.json")
+    assert TOKEN not in (tmp_path / "config.json").read_text()
+
+
+def test_what_the_hub_refuses_is_told_without_the_secret(token, capsys):
+    task = get_task("openbookqa", "letter")
+    with pytest.raises(InputError) as caught:
+        load_records(task, "hub:nobody/nothing-at-all", "train")
+    with pytest.raises(SystemExit):
+        cli.fail(str(caught.value))
+    said = capsys.readouterr()
+    assert "nobody/nothing-at-all" in said.err
+    assert TOKEN not in said.err + said.out
+
+
+def test_no_source_reads_a_secret_or_the_whole_environment():
+    """The Hub's library finds its token by itself."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in ("os.environ.items", "os.environ.copy", "get_token", "login")
+                environment = [ast.unparse(one) for one in node.args] == ["os.environ"]
+                assert not (environment and called in ("dict", "print", "str", "dump_json"))
+            if isinstance(node, ast.Subscript | ast.Call):
+                assert "environ" not in ast.unparse(node) or "TOKEN" not in ast.unparse(node)
+
+
+def test_every_dependency_has_bounds():
+    """A release that nobody has tried with cotjax can't come in by itself."""
+    tree = ast.parse((REPOSITORY / "setup.py").read_text("utf-8"))
+    values = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+    }
+    texts = [*values["CORE"], *(text for extra in values["EXTRAS"].values() for text in extra)]
+    assert len(texts) > 30
+    for text in texts:
+        operators = {one.operator for one in Requirement(text).specifier}
+        assert "==" in operators or {">=", "<"} <= operators, text
