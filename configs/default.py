@@ -123,7 +123,9 @@ def get_config():
     config.loss = loss = config_dict.ConfigDict()
     loss.label_weight = 1.0
     loss.rationale_weight = 1.0  # the connective counts as rationale
-    loss.normalise = "tokens"  # tokens: by all of a step's; kinds: label and rationale apart
+    # tokens: by all of a step's; kinds: label and rationale apart, and each label token weighs the
+    # same in every order.
+    loss.normalise = "tokens"
     loss.alpha = 0.5  # of multitask: the weight of the label task; the rationale task has the rest
     loss.label_smoothing = 0.0
     loss.z_loss = 0.0

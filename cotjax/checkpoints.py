@@ -2,17 +2,30 @@
 
 All of Orbax that cotjax uses. Saving is asynchronous, a checkpoint appears under its step when it
 is whole, and restoring places every leaf on the mesh, and in the dtype, that the caller asks for.
+What was damaged since is told by checksums, which stand in the note.
 """
 
+import hashlib
 import json
+import logging
 import math
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from cotjax.checksums import changed, checksums
 from cotjax.errors import InputError
+from cotjax.json_files import read_json
+from cotjax.mesh import wait_for_all
+
+OWN = "checkpoint"  # the field of the note that is ours: the metric, and checksums
+DAMAGED = "damaged"  # begins the name of a checkpoint that was set aside
 
 
 class Checkpoints:
@@ -27,7 +40,8 @@ class Checkpoints:
         if read_only and not self.folder.is_dir():
             raise InputError(f"{self.folder}: no such folder of checkpoints")
         self._read_only = read_only
-        self._manager = ocp.CheckpointManager(self.folder, options=_options(keep_latest, read_only))
+        _tell_errors_once()
+        self._manager = _Manager(self.folder, options=_options(keep_latest, read_only))
 
     def save(
         self,
@@ -42,20 +56,30 @@ class Checkpoints:
 
         The best has the highest `metric`; a step without one, or with NaN, is never better than
         another. `meta` must be plain JSON.
+
+        Raises:
+          InputError: if this checkpoint, or the one before it, could not be written.
         """
         if self._read_only:
             raise ValueError(f"{self.folder} was opened for reading only")
         json.dumps(meta, allow_nan=False)  # fails now, not half-way through in another thread
         if step not in self._manager.all_steps():
+            has_metric = metric is not None and math.isfinite(metric)
+            own = {
+                "metric": float(metric) if has_metric else None,
+                "checksums": checksums({"params": params, "optimizer": opt_state}),
+            }
+            note = meta | {OWN: own | {"sha256": _sha256(meta | {OWN: own})}}
             items = ocp.args.Composite(
                 params=ocp.args.StandardSave(params),
                 optimizer=ocp.args.StandardSave(opt_state),
-                meta=ocp.args.JsonSave(meta),
+                meta=ocp.args.JsonSave(note),
             )
-            # Forced: Orbax would quietly skip a step that isn't after the latest.
-            self._manager.save(step, args=items, metrics=_metrics(metric), force=True)
+            with self._writing():
+                # Forced: Orbax would quietly skip a step that isn't after the latest.
+                self._manager.save(step, args=items, metrics=_metrics(metric), force=True)
         if wait:
-            self._manager.wait_until_finished()
+            self.wait()
 
     def latest_step(self) -> int | None:
         """The newest step, None in an empty folder."""
@@ -83,40 +107,142 @@ class Checkpoints:
         """(params, optimizer state, meta) of a step.
 
         The trees of ShapeDtypeStructs say with which sharding and dtype; a tree that isn't the
-        checkpoint's is an InputError.
+        checkpoint's, or was changed since it was saved, is an InputError.
         """
-        items = self._restore(
+        found = self._restore(
             step,
             params=ocp.args.StandardRestore(params_like),
             optimizer=ocp.args.StandardRestore(optimizer_like),
-            meta=ocp.args.JsonRestore(),
         )
-        return items.params, items.optimizer, items.meta
+        return found["params"], found["optimizer"], self.meta(step)
 
     def restore_params(self, step: int, params_like: Any) -> Any:
         """The parameters of a step alone, placed as `restore` does."""
-        return self._restore(step, params=ocp.args.StandardRestore(params_like)).params
+        return self._restore(step, params=ocp.args.StandardRestore(params_like))["params"]
 
     def meta(self, step: int) -> dict[str, Any]:
         """The JSON note of a step."""
-        return self._restore(step, meta=ocp.args.JsonRestore()).meta
+        return {name: value for name, value in self._note(step).items() if name != OWN}
+
+    def set_aside(self, step: int) -> Path:
+        """Renames a damaged step, so that it is none any more; returns where it is."""
+        self.wait()
+        aside = self.folder / f"{DAMAGED}-{step}"
+        if jax.process_index() == 0:
+            while aside.exists():
+                aside = aside.with_name(f"{aside.name}-again")
+            (self.folder / str(step)).rename(aside)
+        wait_for_all(f"checkpoints: {aside.name} is set aside")
+        self._manager.reload()
+        return aside
 
     def wait(self) -> None:
-        """Returns when everything saved is on disk."""
-        self._manager.wait_until_finished()
+        """Returns when everything saved is on disk; InputError if it could not be written."""
+        with self._writing():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits for what is being saved and lets go of the folder."""
-        self._manager.close()
+        with self._writing():
+            self._manager.close()
 
-    def _restore(self, step: int, **items: Any) -> ocp.args.Composite:
+    def _restore(self, step: int, **items: Any) -> dict[str, Any]:
+        """What is asked for of a step, by name, as it was saved."""
+        with self._reading(step):
+            restored = self._manager.restore(step, args=ocp.args.Composite(**items))
+        found = {name: restored[name] for name in items}
+        expected = self._note(step).get(OWN, {}).get("checksums")  # older checkpoints have none
+        if expected and (names := changed(expected, checksums(found))):
+            raise InputError(
+                f"{self.folder / str(step)}: damaged: checksum of {names[0]}"
+                + (f" and {len(names) - 1} more" if names[1:] else "")
+            )
+        return found
+
+    def _note(self, step: int) -> dict[str, Any]:
+        with self._reading(step):
+            note = dict(self._manager.restore(step, args=_NOTE).meta)
+            if not _is_whole(note):
+                raise ValueError("checksum of meta")
+            return note
+
+    @contextmanager
+    def _reading(self, step: int) -> Iterator[None]:
         try:
-            return self._manager.restore(step, args=ocp.args.Composite(**items))
-        except (ValueError, KeyError, FileNotFoundError) as error:
-            reason = str(error).strip().splitlines()[0].rstrip(":")
+            yield
+        except Exception as error:  # of damaged files Orbax raises whatever comes, itself too
+            reason = _first_line(error.__cause__ or error)
             raise InputError(
                 f"{self.folder / str(step)}: does not fit this config, or is damaged: {reason}"
             ) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Tells in one line what went wrong in Orbax's threads: it raises many kinds of errors."""
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{self.folder}: a checkpoint could not be written ({_first_line(error)}); those "
+                "before it are as they were: make room, or the folder writable, and run the same "
+                "command to go on"
+            ) from error
+
+
+class _Manager(ocp.CheckpointManager):
+    """Orbax's, which opens folders whose files of metrics are damaged, too."""
+
+    def metrics(self, step: int) -> dict[str, float] | None:
+        """What the note of a step says of its metric; older ones leave that to a file of Orbax."""
+        try:
+            note = read_json(Path(self.directory) / str(step) / "meta" / "metadata")
+            if OWN in note and _is_whole(note):
+                return _metrics(note[OWN]["metric"])
+            found = super().metrics(step)
+            return found if found is None else _metrics(found["metric"])
+        except (OSError, ValueError, KeyError, TypeError):  # it is named when it is restored
+            return None
+
+
+_NOTE = ocp.args.Composite(meta=ocp.args.JsonRestore())
+
+
+def _is_whole(note: Mapping[str, Any]) -> bool:
+    """Whether a note is as it was saved; an older one, without a checksum, is taken as it is."""
+    if OWN not in note:
+        return True
+    own = dict(note[OWN])
+    return own.pop("sha256", None) == _sha256({**note, OWN: own})
+
+
+def _sha256(note: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()
+
+
+def _tell_errors_once() -> None:
+    """Leaves the errors of Orbax's threads to whoever waits for them: they are raised there."""
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).addFilter(_is_not_of_orbax)
+    report = sys.unraisablehook
+    if report.__module__ == __name__:
+        return
+
+    def report_others(told: Any) -> None:
+        # TensorStore says of every array that nobody waits any more for a save that failed.
+        if str(told.exc_value) != "Event loop is closed":
+            report(told)
+
+    sys.unraisablehook = report_others
+
+
+def _is_not_of_orbax(record: logging.LogRecord) -> bool:
+    is_of_orbax = "orbax" in record.pathname or "orbax" in record.getMessage()
+    return not is_of_orbax or record.levelno < logging.ERROR
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(":")
 
 
 def _options(keep_latest: int, read_only: bool) -> ocp.CheckpointManagerOptions:

@@ -22,7 +22,10 @@ def fail(message: str, code: int = USER_ERROR) -> None:
 
 
 def run(
-    main: Callable[..., None], required: Sequence[str] = (), takes_config: str | None = None
+    main: Callable[..., None],
+    required: Sequence[str] = (),
+    takes_config: str | None = None,
+    many_hosts: bool = False,
 ) -> None:
     """Parses the flags and calls `main`; a user's mistake becomes one line and exit code 2.
 
@@ -32,7 +35,10 @@ def run(
       required: Names of the flags that must be given.
       takes_config: Kind of config (`student`, `teacher`) of a script that has `--config=FILE` and
         `--config.a.b=VALUE`.
+      many_hosts: Whether the script may be one process of a group, as `--num_processes` says.
     """
+    if many_hosts:
+        _define_group()
     if takes_config:
         flags.DEFINE_string(
             "config", None, "config file; --config.section.field=VALUE overrides a field"
@@ -51,8 +57,23 @@ def run(
     )
 
 
+def _define_group() -> None:
+    """Flags of a process of a group that no TPU pod and no scheduler describes."""
+    flags.DEFINE_string("coordinator_address", None, "host:port of process 0 of a group")
+    flags.DEFINE_integer("num_processes", None, "how many processes the group has", lower_bound=1)
+    flags.DEFINE_integer("process_id", None, "which of them this one is, from 0", lower_bound=0)
+
+
+def _export_group() -> None:
+    """Puts these flags where `cotjax.mesh.initialize_distributed` looks for a group."""
+    for name in ("coordinator_address", "num_processes", "process_id"):
+        if name in flags.FLAGS and flags.FLAGS[name].value is not None:
+            os.environ[f"JAX_{name.upper()}"] = str(flags.FLAGS[name].value)
+
+
 def _guarded(main: Callable[..., None], takes_config: str | None, overrides: list[str]) -> None:
     _quieten_libraries()
+    _export_group()
     try:
         with _readers_may_leave():
             if takes_config is None:

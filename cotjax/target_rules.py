@@ -9,6 +9,7 @@ from cotjax.targets.mixture import parse_mixture
 
 FILTERS = ("random", "diverse", "likely", "open_ended")  # keep k rationales of a question
 SOME_WORDS = ("first_k", "random_k", "key_words")  # keep k words or a fraction
+CHOSEN_BY_LABEL = ("key_words", "without_label")  # which words these are, the gold label decides
 ONE_TARGET = ("first", "one_per_epoch", "mixture")  # a question, in every epoch
 SAYS_NO_RATIONALE = ("label_only", "rationale_input")  # of the orders
 
@@ -50,11 +51,17 @@ def check_targets(flat: Mapping[str, Any]) -> None:
 
 
 def _check_words(flat: Mapping[str, Any]) -> None:
-    """A choice of some words says how many, in one of two ways."""
+    """A choice of some words says how many, in one of two ways, and a test can make it too."""
     name, k, fraction = (flat[f"data.words.{field}"] for field in ("name", "k", "fraction"))
     if name in SOME_WORDS and k is None and fraction is None:
         raise InputError(
             f"config.data.words.k must be set for words {name!r}, or config.data.words.fraction"
+        )
+    if name in CHOSEN_BY_LABEL and flat["data.order"] == "rationale_input":
+        raise InputError(
+            f"config.data.words.name={name!r} goes by the gold label, and what it leaves out would "
+            "tell that of test questions, whose rationales config.data.order='rationale_input' "
+            "reads: use other words"
         )
     if k is not None and fraction is not None:
         raise InputError(f"config.data.words.k={k} and config.data.words.fraction: set one of them")

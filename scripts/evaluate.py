@@ -52,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["workdir", "checkpoint", "split"])
+    cli.run(main, required=["workdir", "checkpoint", "split"], many_hosts=True)

@@ -48,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["input", "output"])
+    cli.run(main, required=["input", "output"], many_hosts=True)

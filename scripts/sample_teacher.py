@@ -39,4 +39,4 @@ def main(config) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, takes_config="teacher")
+    cli.run(main, takes_config="teacher", many_hosts=True)

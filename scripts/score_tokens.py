@@ -3,7 +3,7 @@ r"""Scores how much every word of every rationale matters for the label, beside 
     python scripts/score_tokens.py --method=expected_gradients --workdir=runs/reader \
         --records=records/cqa/train --output=scores/cqa
 
-Goes on where it was stopped. Train with --config.data.scores=... --config.data.words.name=key_words.
+Goes on where it stopped. Train with --config.data.scores=... --config.data.words.name=key_words.
     integrated_gradients  of the label's log-probability, in --steps from <unk> to the rationale
     expected_gradients    the mean of that from --donors rationales of another label instead: finds
                           words that <unk> leaves unfound
@@ -32,7 +32,7 @@ RECORDS = flags.DEFINE_string("records", None, "folder of the records to score")
 OUTPUT = flags.DEFINE_string("output", None, "folder of scores to write or to go on with")
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of a training run, if a student is needed")
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "best (the default), latest or a step")
-STEPS = flags.DEFINE_integer("steps", None, "of a path; 64 by default", lower_bound=1)
+STEPS = flags.DEFINE_integer("steps", None, "of a path at first; 64 by default", lower_bound=1)
 DONORS = flags.DEFINE_integer("donors", None, "paths of each; 16 by default", lower_bound=1)
 SEED = flags.DEFINE_integer("seed", None, "of random; 0 by default", lower_bound=0)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "at once; 32 by default", lower_bound=1)
@@ -56,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["method", "records", "output"])
+    cli.run(main, required=["method", "records", "output"], many_hosts=True)

@@ -19,4 +19,4 @@ def main(config):
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["workdir"], takes_config="student")
+    cli.run(main, required=["workdir"], takes_config="student", many_hosts=True)

@@ -188,6 +188,75 @@ class TestDistributed:
         expected = None if devices is None else list(range(devices))
         assert mesh_lib._slurm_devices(environment) == expected
 
+    @pytest.mark.parametrize(
+        ("environment", "group"),
+        [
+            ({}, None),
+            ({"JAX_COORDINATOR_ADDRESS": "h:1", "SLURM_STEP_NODELIST": "h"}, None),
+            (
+                {
+                    "JAX_COORDINATOR_ADDRESS": "h:1",
+                    "JAX_NUM_PROCESSES": "4",
+                    "JAX_PROCESS_ID": "3",
+                    "OMPI_COMM_WORLD_SIZE": "8",
+                },
+                {"coordinator_address": "h:1", "num_processes": 4, "process_id": 3},
+            ),
+            (
+                {
+                    "JAX_COORDINATOR_ADDRESS": "h:1",
+                    "OMPI_COMM_WORLD_SIZE": "8",
+                    "OMPI_COMM_WORLD_RANK": "5",
+                    "OMPI_COMM_WORLD_LOCAL_SIZE": "4",
+                    "OMPI_COMM_WORLD_LOCAL_RANK": "1",
+                },
+                {
+                    "coordinator_address": "h:1",
+                    "num_processes": 8,
+                    "process_id": 5,
+                    "local_device_ids": [1],
+                },
+            ),
+        ],
+    )
+    def test_a_group_of_the_environment(self, environment, group):
+        assert mesh_lib._group_by_hand(environment) == group
+
+    @pytest.mark.parametrize(
+        ("environment", "line"),
+        [
+            ({"JAX_NUM_PROCESSES": "2"}, "JAX_COORDINATOR_ADDRESS=: write host:port"),
+            ({"JAX_COORDINATOR_ADDRESS": "h"}, "JAX_COORDINATOR_ADDRESS=h: write host:port"),
+            ({"JAX_COORDINATOR_ADDRESS": "h:1"}, "JAX_NUM_PROCESSES is not set"),
+            (
+                {"JAX_COORDINATOR_ADDRESS": "h:1", "JAX_NUM_PROCESSES": "two"},
+                "JAX_NUM_PROCESSES=two: write a whole number",
+            ),
+            (
+                {"JAX_COORDINATOR_ADDRESS": "h:1", "JAX_NUM_PROCESSES": "2"},
+                "JAX_PROCESS_ID is not set",
+            ),
+            (
+                {
+                    "JAX_COORDINATOR_ADDRESS": "h:1",
+                    "JAX_NUM_PROCESSES": "2",
+                    "JAX_PROCESS_ID": "2",
+                },
+                "JAX_PROCESS_ID=2: 2 process",
+            ),
+        ],
+    )
+    def test_a_group_that_is_badly_described(self, environment, line):
+        with pytest.raises(InputError, match=line):
+            mesh_lib._group_by_hand(environment)
+
+    def test_open_mpi_must_be_told_where_rank_0_is(self, monkeypatch):
+        for name in ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "SLURM_STEP_NODELIST"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+        with pytest.raises(InputError, match="mpirun -x JAX_COORDINATOR_ADDRESS"):
+            initialize_distributed()
+
     def test_two_processes_share_a_batch(self):
         """Each supplies its half of the rows, and both see the sum over all."""
         program = """

@@ -25,7 +25,7 @@ def get_config(weights="google/flan-t5-small"):
         variants=(
             Variant("label_only", "label only", {"data.order": "label_only"}),
             Variant("rationale_first", "rationale first", {"data.order": "rationale_first"}),
-            Variant("label_first", "label first", LABEL_FIRST),
+            Variant("label_first", "label first", LABEL_FIRST, against="rationale_first"),
             Variant(
                 "label_first-shuffle",
                 "label first, words shuffled",

@@ -29,7 +29,7 @@ def get_config(form="full"):
     levels = (1, 3, 5) if small else (1, 2, 3, 4, 5, 6)
     return Study(
         title="How fine should a rationale be?",
-        base=_base("google/flan-t5-small" if small else "google/flan-t5-base"),
+        base=_small_base() if small else _base("google/flan-t5-base"),
         variants=(
             Variant("label_only", "label only", _tags(1) | {"data.order": "label_only"}),
             *(_level(level) for level in levels),
@@ -83,6 +83,14 @@ def _base(model):
     config.data.input_length = 128
     config.data.target_length = 256
     config.checkpoint.every = config.schedule.total_steps
+    return config
+
+
+def _small_base():
+    """Two epochs of small steps, which a CPU can take."""
+    config = _base("google/flan-t5-small")
+    config.data.batch_size = 16
+    config.schedule.total_steps = config.checkpoint.every = config.evaluation.every = 2 * 700 // 16
     return config
 
 

@@ -27,17 +27,23 @@ RATIONALE_FIRST = {"data.order": "rationale_first"}
 
 def get_config(form="full"):
     small = is_small(form)
-    counts, budget = ((1, 2), 2) if small else ((5, 10, 20), 5)
+    counts, budget, samples = ((2,), 2, 3) if small else ((5, 10, 20), 5, 30)
+    labels = "label only" if small else "label only, the teacher’s"
     filters = ("diverse",) if small else ("diverse", "likely", "open_ended")
     return Study(
         title="How many samples, and which?",
         base=_small_base() if small else _full_base(),
         variants=(
-            Variant("label_only", "label only", _chosen("first") | {"data.order": "label_only"}),
-            Variant("first", "the first sample", _chosen("first")),
+            Variant("label_only", labels, _chosen("first") | {"data.order": "label_only"}),
+            Variant("first", "the first sample", _chosen("first"), {"samples": 1}),
             *_random(counts),
-            Variant("all", "all samples", _chosen("all")),
-            Variant("one_per_epoch", "one, redrawn each epoch", _chosen("one_per_epoch")),
+            Variant("all", "all samples", _chosen("all"), {"samples": samples}, against="first"),
+            Variant(
+                "one_per_epoch",
+                "one, redrawn each epoch",
+                _chosen("one_per_epoch"),
+                against="all",
+            ),
             *(_filter(name, budget) for name in filters),
             # All answers of the small form's teacher are right.
             *(() if small else map(_answers, ("right", "majority"))),
@@ -66,12 +72,14 @@ def _random(counts):
 
 def _filter(name, budget):
     title = f"{name.replace('_', ' ')}, {budget} on average"
-    return Variant(name, title, _chosen(name) | {"data.selection.k": budget})
+    fields = _chosen(name) | {"data.selection.k": budget}
+    return Variant(name, title, fields, against=f"random-{budget}")
 
 
 def _answers(kept):
     title = f"all with the {kept} answer"
-    return Variant(kept, title, _chosen("all") | {"data.selection.answers": kept})
+    fields = _chosen("all") | {"data.selection.answers": kept}
+    return Variant(kept, title, fields, against="all")
 
 
 def _full_base():
@@ -84,9 +92,10 @@ def _full_base():
 
 
 def _small_base():
+    """Four hundred steps of eight, which a CPU can take."""
     config = last_letter()
     config.model.pretrained = "google/flan-t5-small"
-    config.checkpoint.every = config.schedule.total_steps
+    config.schedule.total_steps = config.checkpoint.every = config.evaluation.every = 400
     return config
 
 

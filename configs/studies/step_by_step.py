@@ -35,9 +35,9 @@ def get_config(form="full"):
         base=_small_base() if small else _full_base(),
         variants=(
             dataclasses.replace(LABEL_ONLY, axes=WHOLE),
-            dataclasses.replace(MULTITASK, axes=WHOLE | {"alpha": 0.5}),
+            dataclasses.replace(MULTITASK, axes=WHOLE | {"alpha": 0.5}, against="rationale_first"),
             _one_target("rationale_first", "one target, rationale first"),
-            _one_target("label_first", "one target, label first"),
+            _one_target("label_first", "one target, label first", against="rationale_first"),
             *along(
                 "loss.alpha",
                 alphas,
@@ -47,7 +47,7 @@ def get_config(form="full"):
                 against="multitask",
             ),
             *cross(
-                (LABEL_ONLY, MULTITASK),
+                (LABEL_ONLY, dataclasses.replace(MULTITASK, against="label_only")),
                 along("data.fraction", fractions, name="data", title="{:.1%} of the questions"),
             ),
         ),
@@ -57,9 +57,10 @@ def get_config(form="full"):
     )
 
 
-def _one_target(order, title):
+def _one_target(order, title, against=None):
     """Label and rationale weigh alike in it, as two tasks at alpha 0.5 do."""
-    return Variant(order, title, {"data.order": order, "loss.normalise": "kinds"})
+    fields = {"data.order": order, "loss.normalise": "kinds"}
+    return Variant(order, title, fields, against=against)
 
 
 def _full_base():

@@ -12,9 +12,8 @@ inserted from other chains. Wadhwa et al. 2024 found that after the label order 
 Here steps and words are damaged in both places, in a task whose steps are a real computation.
 
 The full form fine-tunes Flan-T5-base on tracking shuffled objects with GPT-3.5's rationales: import
-them as in configs/shuffled_objects.py. The small form trains a small student from scratch on made
-questions of last-letter concatenation, with true rationales, on two CPU cores. Its settings are a
-first try: rationale first is not learned in them (45 % on validation, label only 87 %, one seed).
+them as in configs/shuffled_objects.py; it has not been timed. The small form trains a student of
+0.2 M parameters from scratch on made questions of last-letter concatenation with true rationales.
 """
 
 from configs.default import get_config as default_config
@@ -94,11 +93,14 @@ ABOUT = (
     "student must write the rationale before it answers, and where it answers first.",
     "All variants read the same questions in the same order for the same number of steps.",
 )
-CAVEATS = (
-    "Rationales of this release are all right and have few digits, so wrong answers and corrupted "
-    "digits, which the paper tried too, are not compared here.",
+CONTENT_CAVEAT = (
+    "These are not the paper’s damages to content. Wrong answers, other digits and no reasoning "
+    "keywords say nothing to rationales that are all right and hold neither; masked, dropped and "
+    "another question’s words stand in their place."
 )
+CAVEATS = (CONTENT_CAVEAT,)
 SMALL_CAVEATS = (
+    CONTENT_CAVEAT,
     "A made-up task with rationales of one wording and few steps: it tells how such damage acts on "
     "a computation that the student must learn, not how it acts on long chains of thought.",
 )

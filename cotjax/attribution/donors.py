@@ -33,8 +33,13 @@ class Donors:
           unknown: The token that stands where a donor has none.
         """
         self._names, self._rationales, self._unknown = names, rationales, unknown
-        self._labels = np.unique(np.array(labels), return_inverse=True)[1]
+        known, self._labels = np.unique(np.array(labels), return_inverse=True)
+        self._num_labels, self._of_label = len(known), np.bincount(self._labels)
         self._words = np.array([max(words, default=-1) + 1 for _, words in rationales])
+        self._lengths = np.unique(self._words)
+        # Sorted by words, then label: those of so many words and of a label are a span of places.
+        self._numbers = np.lexsort((self._labels, self._words))
+        self._keys = (self._words * self._num_labels + self._labels)[self._numbers]
 
     def instead_of(self, number: int, words: Sequence[int], count: int) -> list[list[int]]:
         """What stands at each token of a rationale instead, for each of `count` donors.
@@ -49,21 +54,39 @@ class Donors:
         """
         return [self._in_place(words, donor) for donor in self._of(number, count)]
 
-    def _of(self, number: int, count: int) -> np.ndarray:
-        """The `count` donors of a rationale, as numbers of rationales.
+    def _of(self, number: int, count: int) -> list[int]:
+        """The `count` donors of a rationale, as numbers of rationales, the nearest in length first.
 
         Raises:
           InputError: where fewer have another label.
         """
-        others = np.flatnonzero(self._labels != self._labels[number])
-        if len(others) < count:
+        others = len(self._labels) - self._of_label[self._labels[number]]
+        if others < count:
             raise InputError(
-                f"--donors={count}: only {len(others)} rationales have another label than "
+                f"--donors={count}: only {others} rationales have another label than "
                 f"{self._names[number]}; give fewer, or more records"
             )
         draws = np.random.Generator(np.random.Philox(key=stable_hash(self._names[number])))
-        distance = np.abs(self._words[others] - self._words[number])
-        return others[np.lexsort((draws.random(len(others)), distance))[:count]]
+        distances, found = np.abs(self._lengths - self._words[number]), []
+        for distance in np.unique(distances):
+            spans = self._others(self._labels[number], self._lengths[distances == distance])
+            found += self._drawn(spans, count - len(found), draws)
+            if len(found) == count:
+                break
+        return found
+
+    def _others(self, label: int, lengths: np.ndarray) -> np.ndarray:
+        """Where rationales of some lengths and of another label stand in `_numbers`, [spans, 2]."""
+        first = lengths * self._num_labels
+        edges = np.stack([first, first + label, first + label + 1, first + self._num_labels])
+        return np.searchsorted(self._keys, edges.T).reshape(-1, 2)
+
+    def _drawn(self, spans: np.ndarray, most: int, draws: np.random.Generator) -> list[int]:
+        """At most so many numbers of rationales in spans of places, each as likely as another."""
+        ends = np.cumsum(spans[:, 1] - spans[:, 0])
+        taken = draws.choice(ends[-1], min(most, ends[-1]), replace=False)
+        span = np.searchsorted(ends, taken, side="right")
+        return self._numbers[spans[span, 1] - ends[span] + taken].tolist()
 
     def _in_place(self, words: Sequence[int], donor: int) -> list[int]:
         """What stands instead at each token of a rationale that is laid out so (`Layout.words`).

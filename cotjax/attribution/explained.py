@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from ml_collections.config_dict import ConfigDict
 
+from cotjax.attribution.again import MOST_PARTS, parts_of_path, regrouped
 from cotjax.attribution.attention import attention
 from cotjax.attribution.donors import Donors
 from cotjax.attribution.explainer import Explainer, batches
@@ -55,7 +56,7 @@ class Attribution(Explainer):
           workdir, checkpoint: The student.
           method: One of METHODS.
           batch_size: Rationales at once.
-          steps: Of each path, of those of ALONG_A_PATH.
+          steps: Of each path, of those of ALONG_A_PATH; more where scores would not add up.
           donors: Baselines of expected gradients.
 
         Raises:
@@ -69,6 +70,7 @@ class Attribution(Explainer):
                 f"--method={method} needs {needed}"
             )
         self._function, self._batch_size, self._num_donors = METHODS[method], batch_size, donors
+        self._steps = steps
         if steps is not None:
             self._function = functools.partial(self._function, steps=steps)
             self.settings["steps"] = steps
@@ -86,27 +88,45 @@ class Attribution(Explainer):
     def score(
         self, items: Sequence[Item], wanted: Callable[[Item], bool], advance: Callable[[int], None]
     ) -> Iterator[WordScores]:
-        """See `items.Scorer`; donors are of all items."""
+        """See `items.Scorer`; donors are of all items.
+
+        A path along which the scores don't add up is walked again, in twice as many steps.
+        """
         numbers = [number for number, item in enumerate(items) if wanted(item)]
         layouts = self._lay_out([items[number] for number in numbers])
         donors = self._donors(items) if self._num_donors else None
-        lengths, mesh = [layout.lengths for layout in layouts], self.student.mesh
-        for rows in group(lengths, mesh, self._batch_size):
-            members = [layouts[member] for member in rows.members]
+
+        def lines(rows: Rows, parts: int) -> Iterator[tuple[int, WordScores]]:
             instead = donors and [
                 donors.instead_of(numbers[member], layouts[member].words, self._num_donors)
                 for member in rows.members
             ]
-            results = self._explain(rows, members, instead or ())
+            members = [layouts[member] for member in rows.members]
+            results = self._explain(rows, members, instead or (), parts)
             for row, member in enumerate(rows.members):
                 found = {name: part[row] for name, part in results.items()}
-                yield _line(items[numbers[member]], found)
-            advance(len(members))
+                yield member, _line(items[numbers[member]], found, self._steps, parts)
+
+        lengths, parts = [layout.lengths for layout in layouts], 1
+        waiting = list(group(lengths, self.student.mesh, self._batch_size))
+        while waiting:
+            again: set[int] = set()
+            for member, line in (one for rows in waiting for one in lines(rows, parts)):
+                if line.complete or parts == MOST_PARTS:
+                    yield line
+                    advance(1)
+                else:
+                    again.add(member)
+            waiting, parts = list(regrouped(waiting, again)), 2 * parts
 
     def _explain(
-        self, rows: Rows, layouts: Sequence[Layout], donors: Sequence[Sequence[Sequence[int]]]
+        self,
+        rows: Rows,
+        layouts: Sequence[Layout],
+        donors: Sequence[Sequence[Sequence[int]]],
+        parts: int,
     ) -> dict[str, np.ndarray]:
-        """What the method gives of one batch."""
+        """What the method gives of one batch, on a path that is walked in so many parts."""
         student, order = self.student, self.order
         run = compiled(
             self._function,
@@ -116,8 +136,10 @@ class Attribution(Explainer):
             rows.lengths[2],
             student.tokenizer.unknown,
         )
-        batch = fill(rows, layouts, order, student.config.decoder_start_token_id, donors)
-        return to_host(run(student.params, to_devices(batch, student.mesh)))
+        start = student.config.decoder_start_token_id
+        batches = [fill(rows, layouts, order, start, donors, of) for of in parts_of_path(parts)]
+        found = [to_host(run(student.params, to_devices(one, student.mesh))) for one in batches]
+        return {name: sum(one[name] for one in found) for name in found[0]}
 
     def _donors(self, items: Sequence[Item]) -> Donors:
         """Of all rationales of the folder."""
@@ -172,12 +194,16 @@ def _unfit(data: ConfigDict) -> tuple[str, str] | None:
     return f"perturbation.name={name!r}", "none, or mask or drop of a part that each epoch redraws"
 
 
-def _line(item: Item, results: dict[str, np.ndarray]) -> WordScores:
-    """An item's line, from its row of what the student gave."""
-    gain = results.get("gain")
-    scores = results["scores"][: len(item.words)]
+def _line(item: Item, results: dict[str, np.ndarray], steps: int | None, parts: int) -> WordScores:
+    """An item's line, from its row of what the student gave on a path of so many parts and steps.
+
+    Raises:
+      InputError: where that is not finite.
+    """
+    scores = results["scores"][: len(item.words)].tolist()
+    gain = float(results["gain"]) if "gain" in results else None
     try:
-        return item.scored(scores.tolist(), None if gain is None else float(gain))
+        return item.scored(scores, gain, steps and steps * parts)
     except InputError:
         raise InputError(
             f"{item.record.id!r}: the student's numbers are not finite; choose another --checkpoint"

@@ -63,6 +63,7 @@ def _from_baseline(
 ) -> Results:
     """Integrated gradients on the way from other tokens, [rows, S or T], where the rationale is.
 
+    Of the part of the way that the batch's `path` says; those of all parts add up.
     `steps` forward passes find where F bends, half of them coarsely and half where these say so,
     and `steps` gradients are taken there: see `_closer`. One point of the path is held at a time.
     """
@@ -82,7 +83,8 @@ def _from_baseline(
         return total + weight[:, None, None] * gradient(on_path(where)), None
 
     half = max(steps // 2, 2)
-    places = jnp.linspace(jnp.zeros(len(end), end.dtype), 1, half + 1)  # [half + 1, rows]
+    first, last = batch["path"].astype(end.dtype).T
+    places = jnp.linspace(first, last, half + 1)  # [half + 1, rows]
     for number in (half, steps):
         _, values = jax.lax.scan(look, None, places)
         places = _closer(places, values, number)
@@ -116,7 +118,7 @@ def _closer(places: Array, values: Array, number: int) -> Array:
     a few hundredths of the path. A tenth of them is spread evenly, for bends that were not seen.
 
     Args:
-      places: Where F was looked at, [places, rows], from 0 to 1 and rising.
+      places: Where F was looked at, [places, rows], rising.
       values: F there.
       number: Of intervals.
     """
@@ -125,7 +127,7 @@ def _closer(places: Array, values: Array, number: int) -> Array:
     bend = 2 * jnp.abs(jnp.diff(slope, axis=0)) / (width[1:] + width[:-1])
     bend = jnp.pad(bend, ((1, 1), (0, 0)), mode="edge")  # at all places
     share = width * jnp.sqrt(jnp.maximum(bend[1:], bend[:-1]))
-    share = 0.9 * share / jnp.maximum(share.sum(axis=0), 1e-9) + 0.1 * width
+    share = 0.9 * share / jnp.maximum(share.sum(axis=0), 1e-9) + 0.1 * width / width.sum(axis=0)
     reached = jnp.pad(jnp.cumsum(share, axis=0), ((1, 0), (0, 0)))
     even = jnp.linspace(0, 1, number + 1, dtype=places.dtype)
     cut = jax.vmap(lambda there, place: jnp.interp(even, there, place), in_axes=1, out_axes=1)

@@ -30,10 +30,12 @@ class Item:
         """The gold label, or else the teacher's answer; None where there is neither."""
         return self.rationale.answer if self.record.label is None else self.record.label
 
-    def scored(self, scores: Sequence[float], gain: float | None = None) -> WordScores:
-        """The line of its scores, to six digits."""
+    def scored(
+        self, scores: Sequence[float], gain: float | None = None, steps: int | None = None
+    ) -> WordScores:
+        """The line of its scores, to six digits; see there for the others."""
         rounded = tuple(float(f"{score:.6g}") for score in scores)
-        return WordScores(*self.key, text_hash(self.rationale.text), rounded, gain)
+        return WordScores(*self.key, text_hash(self.rationale.text), rounded, gain, steps)
 
 
 class Scorer(Protocol):

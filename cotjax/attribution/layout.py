@@ -81,8 +81,9 @@ def fill(
     order: Order,
     start: int,
     donors: Sequence[Sequence[Sequence[int]]] = (),
+    path: tuple[float, float] = (0.0, 1.0),
 ) -> dict[str, np.ndarray]:
-    """A batch of one rationale a row, int32; rows beyond them stay empty.
+    """A batch of one rationale a row, int32 unless said; rows beyond them stay empty.
 
     Args:
       rows: Which stand together, and the batch's shape.
@@ -90,11 +91,12 @@ def fill(
       order: Of each.
       start: What the decoder reads first.
       donors: Of each, for as many other rationales: tokens in the places of `Layout.words`.
+      path: Where to begin and end on the way from a baseline, 0, to the rationale, 1.
 
     Returns:
       The Batch's encoder and decoder (see DESIGN), and beside them `says_label` [rows, T], 1 at the
-      label and what closes it, `words` [rows, S or T] (see `Layout.words`), and `donors`
-      [rows, donors, S or T] where there are some.
+      label and what closes it, `words` [rows, S or T] (see `Layout.words`), `path` [rows, 2]
+      float32, and `donors` [rows, donors, S or T] where there are some.
     """
     decoder = {
         "decoder_inputs": [[start, *layout.decoder[:-1]] for layout in layouts],
@@ -117,6 +119,7 @@ def fill(
         | {
             "words": rows.fill(words, side),
             "segment_source": np.ones((rows.count, 1), np.int32),
+            "path": np.tile(np.float32(path), (rows.count, 1)),
         }
         | ({"donors": np.stack(baselines, axis=1)} if baselines else {})
     )

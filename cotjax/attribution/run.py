@@ -30,7 +30,6 @@ from cotjax.shards import MANIFEST, differences, write_manifest_file
 
 BATCH_SIZE = 32
 LEFT_OUT = "left out: "  # in the manifest's counts, before the reason
-INCOMPLETE = 0.01  # of integrated gradients: what their sum may miss of what it should be
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,9 +189,9 @@ def _count(lines: Sequence[WordScores]) -> dict[str, int]:
     counts = {"rationales": len(lines), "words": sum(len(line.scores) for line in lines)}
     counts["all words score 0"] = sum(not any(line.scores) for line in lines)
     if lines[0].gain is not None:
-        counts["sums off by over 1 %"] = sum(
-            abs(sum(line.scores) - line.gain) > INCOMPLETE * abs(line.gain) for line in lines
-        )
+        fewest = min(line.steps or 0 for line in lines)
+        counts["walked in more steps"] = sum((line.steps or 0) > fewest for line in lines)
+        counts["sums off by over 1 %"] = sum(not line.complete for line in lines)
     return counts
 
 

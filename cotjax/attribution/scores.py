@@ -19,6 +19,8 @@ from cotjax.records import fingerprint
 from cotjax.shards import MANIFEST, Shard, read_lines, write_lines, write_manifest_file
 
 SHARD_SIZE = 5_000  # rationales
+OFF = 0.01  # of the gain: what the sum of scores may miss of it
+OFF_NATS = 0.001  # and what it may where the gain is below a tenth of a nat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,8 @@ class WordScores:
       scores: Of each white-space word of the text.
       gain: Of integrated gradients: how much likelier the rationale makes the label than the
         baseline does, in nats; what the scores should add up to.
+      steps: Of integrated gradients: in how many the path was walked. More than were asked for
+        where the scores did not add up.
     """
 
     id: str
@@ -39,10 +43,18 @@ class WordScores:
     text_sha256: str
     scores: tuple[float, ...]
     gain: float | None = None
+    steps: int | None = None
 
     def __post_init__(self):
         if not all(map(math.isfinite, self.scores)):
             raise InputError("scores must be finite")
+
+    @property
+    def complete(self) -> bool:
+        """Whether the scores add up to the gain, if there is one."""
+        if self.gain is None:
+            return True
+        return abs(sum(self.scores) - self.gain) <= max(OFF * abs(self.gain), OFF_NATS)
 
 
 @dataclasses.dataclass(frozen=True)

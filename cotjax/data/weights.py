@@ -16,20 +16,22 @@ def loss_coefficients(
 ) -> np.ndarray:
     """The loss weight of a token, by its reply, target and kind.
 
-    A token weighs what its group (label or rationale) and its target weigh together. With `tokens`
-    that is divided by its sum over the whole step; with `kinds` the weighted mean of each group is
-    taken over its own tokens, and then weighs what the group does. EOS belongs to the group of the
-    segment that it closes, CONNECTIVE to the rationale.
+    A token weighs what its group (label or rationale) and its target weigh together, divided by a
+    sum of such weights over the whole step: with `tokens` over all of its tokens, with the others
+    over the token's own group. EOS belongs to the group of the segment that it closes, CONNECTIVE
+    to the rationale. With `kinds` an EOS that closes the label weighs as much as a token of the
+    label, but does not count in the label's sum: label tokens weigh the same in every order,
+    whether they stand last or not.
 
     Distilling Step-by-Step's alpha * label loss + (1 - alpha) * rationale loss, each a mean over
-    its own tokens, is `kinds` with the weights alpha and 1 - alpha.
+    what the student says to its task, is `tasks` with the weights alpha and 1 - alpha.
 
     Args:
       tokens: int [replies, targets, kinds], how many there are in the step.
       target_weights: float [targets].
       order: Whose replies they are.
       label_weight, rationale_weight: Of the groups.
-      normalise: `tokens` or `kinds`.
+      normalise: `tokens`, `kinds`, or multitask's `tasks`.
 
     Returns:
       float32 [replies, targets, kinds]
@@ -42,6 +44,8 @@ def loss_coefficients(
     if normalise == "tokens":
         total = np.full(counts.shape, (weights * counts).sum())
     else:
-        total = np.where(is_label, counts[is_label].sum(), counts[~is_label].sum())
-    group = np.divide(weights, total, out=np.zeros(counts.shape), where=weights * counts > 0)
+        labels = counts[is_label] if normalise == "tasks" else counts[:, Kind.LABEL]
+        total = np.where(is_label, labels.sum(), counts[~is_label].sum())
+    counted = weights * counts * total > 0
+    group = np.divide(weights, total, out=np.zeros(counts.shape), where=counted)
     return (group[:, None, :] * target_weights[:, None]).astype(np.float32)

@@ -12,11 +12,10 @@ from cotjax.data.tokens import tokenize
 from cotjax.data.words import keep_words
 from cotjax.errors import InputError
 from cotjax.evaluation.asking import Given
+from cotjax.target_rules import CHOSEN_BY_LABEL
 from cotjax.targets.orders import make_order
 from cotjax.tasks.base import Question, Task
 from cotjax.training.prepare import words_of
-
-CHOSEN_BY_LABEL = ("key_words", "without_label")  # of data.words.name
 
 
 def given_rationales(
@@ -31,7 +30,8 @@ def given_rationales(
 
     They come from where training has them: `data.records`, or the source. Selection, characters and
     words are the config's, but for what depends on the gold label (`selection.answers`, and words
-    that are chosen by it: such rationales are given whole). Its perturbation is left out.
+    that are chosen by it: a student that says its rationale is given such ones whole, and one that
+    reads it is not trained on them). Its perturbation is left out.
 
     Args:
       task: Of the questions.

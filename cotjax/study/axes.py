@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cotjax.errors import InputError
-from cotjax.study.grid import Variant
+from cotjax.study.definition import Variant
 
 
 def along(
@@ -27,7 +27,7 @@ def along(
     title: str,
     axis: str | None = None,
     also: Mapping[str, Any] | None = None,
-    against: str | None = None,
+    against: str | tuple[str, ...] | None = (),
 ) -> tuple[Variant, ...]:
     """A variant a value of one field.
 
@@ -56,9 +56,9 @@ def along(
 def cross(*groups: Sequence[Variant]) -> tuple[Variant, ...]:
     """All combinations of one variant from each group; the last group changes fastest.
 
-    Where members name what they are compared with, a combination is compared with the one that has
-    those in their places: of `label_first` and a `mask` against `intact`, `label_first-mask` with
-    `label_first-intact`.
+    Where members name what they are compared with, a combination is compared with those that have
+    these in their places: of `label_first` and a `mask` against `intact`, `label_first-mask` with
+    `label_first-intact`. Of several names each is taken, in every combination.
 
     Raises:
       InputError: if two variants of a combination set the same field.
@@ -77,5 +77,6 @@ def _join(variants: Sequence[Variant]) -> Variant:
         axes |= variant.axes
     name = "-".join(variant.name for variant in variants)
     title = ", ".join(variant.title for variant in variants)
-    against = "-".join(variant.against or variant.name for variant in variants)
-    return Variant(name, title, overrides, axes, against if against != name else None)
+    others = itertools.product(*(variant.against or (variant.name,) for variant in variants))
+    against = tuple(other for names in others if (other := "-".join(names)) != name)
+    return Variant(name, title, overrides, axes, against)

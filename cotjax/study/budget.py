@@ -12,9 +12,11 @@ from cotjax import config as configs
 from cotjax.data.work import Work
 from cotjax.errors import InputError
 from cotjax.evaluation.batching import advancing
-from cotjax.json_files import dump_json, read_json, replace_file
+from cotjax.json_files import dump_json, replace_file
 from cotjax.models.t5_config import T5Config
-from cotjax.study.grid import PlannedRun, Study, config_of
+from cotjax.study.definition import Study
+from cotjax.study.grid import PlannedRun, config_of
+from cotjax.study.kept import read_kept
 from cotjax.study.same import data_hashes
 from cotjax.tasks.splits import Splits
 from cotjax.training.prepare import Experiment, prepare
@@ -39,7 +41,7 @@ class Budget:
         """Reads what was counted before, of these or of other data."""
         self._study, self._file, self._splits = study, file, splits
         self._data: dict[str | None, str] = {}  # by the folder of records
-        self._counted: dict[str, int] = read_json(file) if file.exists() else {}
+        self._counted: dict[str, int] = read_kept(file) if file.exists() else {}
 
     def fit(self, run: PlannedRun, progress: Progress | None = None) -> PlannedRun:
         """The run at its length: it ends at the first step that reaches the budget of its seed.

@@ -1,6 +1,7 @@
 """Test questions on which a variant and its baseline differ, to be read beside the numbers."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from ml_collections.config_dict import ConfigDict
 
 from cotjax.errors import InputError
 from cotjax.json_files import read_json_lines
-from cotjax.study.grid import PlannedRun, Study
+from cotjax.study.definition import Study
+from cotjax.study.grid import PlannedRun
 from cotjax.study.one_run import predictions_file
 from cotjax.study.problems import Problems
 from cotjax.targets.keys import stable_hash
@@ -46,7 +48,7 @@ def differences(
     """Up to six questions of each compared pair of variants, of the first seed that both have.
 
     Half of them the variant alone got right, half the other alone (its `baseline`: the study's, and
-    the variant that it names by `against`); which ones is settled by a hash of their ids, not by
+    each that it names by `against`); which ones is settled by a hash of their ids, not by
     how well they look. `outputs` and `targets` are [variant's, baseline's]; a target is what the
     variant would be taught to say to this test question, None where that can't be known, with the
     reason in `without_targets`.
@@ -54,7 +56,7 @@ def differences(
     task = configured_task(study.base)  # variants may differ in label formats alone
     inputs = {question.id: task.format_input(question) for question in questions}
     found = []
-    for variant, other in _pairs(study):
+    for variant, other in itertools.chain(*study.families.values()):
         seeds = _seeds(runs, variant) & _seeds(runs, other)
         if not seeds:
             continue
@@ -64,14 +66,6 @@ def differences(
             found += [one | {"input": inputs[one["id"]]} for one in _between(workdir, pair)]
     targets = _all_targets(workdir, runs, found, problems)
     return [_with_targets(one, targets) for one in found]
-
-
-def _pairs(study: Study) -> list[tuple[str, str]]:
-    """Names of all variants that are compared, each pair once."""
-    baseline = study.baseline_variant.name
-    pairs = [(v.name, baseline) for v in study.variants if v.name != baseline]
-    pairs += [(v.name, v.against) for v in study.variants if v.against]
-    return list(dict.fromkeys(pairs))
 
 
 def _between(workdir: Path, pair: Sequence[PlannedRun]) -> list[dict[str, Any]]:

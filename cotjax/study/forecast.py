@@ -15,10 +15,12 @@ from rich.table import Table
 
 from cotjax.data.work import Work
 from cotjax.errors import InputError
-from cotjax.json_files import read_json
 from cotjax.study.budget import amount_of
-from cotjax.study.grid import PlannedRun, Study, config_of, plan, plan_tuning
-from cotjax.study.plan import RESULT, Part, State, lacks_vote, state_of
+from cotjax.study.definition import Study
+from cotjax.study.grid import PlannedRun, config_of, plan, plan_tuning
+from cotjax.study.kept import RESULT, VOTE, read_kept
+from cotjax.study.plan import Part, State, lacks_vote, state_of, takes_vote
+from cotjax.study.statistics import ASKED
 from cotjax.study.tuning import choose, final_runs
 from cotjax.tasks.sources import shared_records
 from cotjax.training.prepare import prepare
@@ -27,6 +29,9 @@ from cotjax.training.throughput import peak_flops, train_flops
 SURVEYED_STEPS = 32  # whose mean stands for all
 TO_VOTE = "to vote"  # the state of a run that is finished but for the answers by vote
 TRAINED = ("finished", TO_VOTE)
+STEP, ASKING, VOTING = "step", "asking", "voting"  # what takes a run time
+
+Times = Mapping[str, Sequence[tuple[str, float]]]  # by what took them: variants and seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Forecast:
       tokens: Supervised ones of all steps, from the mean of some.
       flops: Of the matrix products of all steps, in the same way.
       seconds: That it still takes; None where nothing tells.
+      votes_on_top: Whether a vote is not in them: no finished one tells how long it takes.
       at_least: Whether that is what its FLOPs take at the machine's peak rate: no finished run
         tells how long runs really take.
       problem: Why its data can't be used.
@@ -51,6 +57,7 @@ class Forecast:
     tokens: float | None = None
     flops: float | None = None
     seconds: float | None = None
+    votes_on_top: bool = False
     at_least: bool = False
     problem: str = ""
 
@@ -67,7 +74,7 @@ def show_forecast(study: Study, workdir: Path, part: Part, console: Console | No
     for one in found:
         table.add_row(one.run.folder, _state(one), *_numbers(one))
     console.print(table)
-    console.print(_sum(found) + "; votes come on top" * (study.samples is not None))
+    console.print(_sum(found) + "; votes come on top" * any(one.votes_on_top for one in found))
     for name, reason in _reasons(found):
         console.print(f"{name}: {reason}", markup=False, soft_wrap=True)
     if study.tuning and choose(study, workdir).open:
@@ -79,9 +86,8 @@ def forecast(study: Study, workdir: Path, part: Part) -> list[Forecast]:
     works = _Works(study)
     runs = part.of([*plan_tuning(study), *_to_compare(study, workdir)])
     found = [_one(works, workdir, run, study.samples) for run in runs]
-    times = [_timed(workdir / one.run.folder, one) for one in found if one.state.word in TRAINED]
-    known = [time for time in times if time is not None]
-    return [_with_time(one, known) for one in found]
+    times = _times(workdir, [one for one in found if one.state.word in TRAINED])
+    return [_with_time(one, times, study.samples) for one in found]
 
 
 def _to_compare(study: Study, workdir: Path) -> list[PlannedRun]:
@@ -148,7 +154,7 @@ class _Works:
 def _one(works: _Works, workdir: Path, run: PlannedRun, samples: int | None) -> Forecast:
     state = state_of(workdir / run.folder)
     if state.word == "finished":
-        result = read_json(workdir / run.folder / RESULT)
+        result = read_kept(workdir / run.folder / RESULT, "steps", "supervised_tokens")
         if lacks_vote(workdir, run, samples):
             state = dataclasses.replace(state, word=TO_VOTE)
         return Forecast(run, state, result["steps"], result["supervised_tokens"])
@@ -159,27 +165,51 @@ def _one(works: _Works, workdir: Path, run: PlannedRun, samples: int | None) -> 
     return Forecast(run, state, steps, steps * mean.tokens, steps * mean.flops)
 
 
-def _timed(folder: Path, one: Forecast) -> tuple[str, float] | None:
-    """The variant of a finished run and its seconds a step; None where it was interrupted."""
-    seconds = read_json(folder / RESULT)["seconds"]
-    return (one.run.variant.name, seconds / one.steps) if seconds else None
+def _times(workdir: Path, finished: Sequence[Forecast]) -> Times:
+    """What finished runs took: seconds a step, of asking the student, and of its vote."""
+    times: dict[str, list[tuple[str, float]]] = {STEP: [], ASKING: [], VOTING: []}
+    for one in finished:
+        name, result = one.run.variant.name, read_kept(workdir / one.run.folder / RESULT, "seconds")
+        if result["seconds"]:  # None where it was interrupted
+            times[STEP].append((name, result["seconds"] / one.steps))
+        if asking := sum(_asked(result, split) for split in ASKED):
+            times[ASKING].append((name, asking))
+        if one.state.word == "finished" and (voting := _asked(result, VOTE)):
+            times[VOTING].append((name, voting))
+    return times
 
 
-def _with_time(one: Forecast, times: Sequence[tuple[str, float]]) -> Forecast:
+def _asked(result: Mapping[str, Any], of: str) -> float:
+    """The seconds of asking that a result tells; older ones tell none."""
+    return result.get(of, {}).get("seconds", 0.0)
+
+
+def _with_time(one: Forecast, times: Times, samples: int | None) -> Forecast:
     """The time left: of the variant's finished runs, or else of all; or from FLOPs."""
+    if one.problem:
+        return one
     if one.state.word == "finished":
         return dataclasses.replace(one, seconds=0.0)
-    if one.flops is None:  # its data can't be used, or nothing tells how long a vote takes
-        return one
+    asked, votes = one.run.group != "tuning", takes_vote(one.run, samples)
+    a_step, asking, voting = (_mean(times[what], one.run) for what in (STEP, ASKING, VOTING))
+    on_top = (asking or 0.0) * asked + (voting or 0.0) * votes
+    one = dataclasses.replace(one, votes_on_top=votes and voting is None)
+    if one.state.word == TO_VOTE:
+        return dataclasses.replace(one, seconds=voting)
     left = max(one.steps - one.state.step, 0)
-    if times:
-        own = [seconds for name, seconds in times if name == one.run.variant.name]
-        mean = statistics.fmean(own or [seconds for _, seconds in times])
-        return dataclasses.replace(one, seconds=left * mean)
+    if a_step is not None:
+        return dataclasses.replace(one, seconds=left * a_step + on_top)
     peak = peak_flops(jax.devices())
     if peak is None or not one.steps:
         return one
     return dataclasses.replace(one, seconds=left / one.steps * one.flops / peak, at_least=True)
+
+
+def _mean(times: Sequence[tuple[str, float]], run: PlannedRun) -> float | None:
+    """Of the variant's own runs, or else of all; None without any."""
+    own = [seconds for name, seconds in times if name == run.variant.name]
+    every = own or [seconds for _, seconds in times]
+    return statistics.fmean(every) if every else None
 
 
 def _state(one: Forecast) -> str:
@@ -215,7 +245,11 @@ def _sum(found: Sequence[Forecast]) -> str:
 
 def _time_left(found: Sequence[Forecast]) -> str:
     """Of all runs that could be run."""
-    left = [one.seconds for one in found if not one.problem and one.state.word != TO_VOTE]
+    left = [
+        one.seconds
+        for one in found
+        if not one.problem and not (one.state.word == TO_VOTE and one.votes_on_top)
+    ]
     if None in left:
         return "not known before a run has finished"
     time = _clock(sum(left))

@@ -1,11 +1,10 @@
-"""What a study compares: named variants of one base config, each with the same seeds.
+"""The runs of a study: named variants of one base config, each with the same seeds.
 
 Nothing here imports JAX or TensorFlow, so a mistake is told in the first second.
 """
 
 import copy
 import dataclasses
-import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -16,89 +15,12 @@ from ml_collections.config_dict import ConfigDict
 from cotjax import config as configs
 from cotjax.config_checks import nearest
 from cotjax.errors import InputError
+from cotjax.study.definition import Study, Variant
 from cotjax.targets.orders import ORDERS
 
 STEPS = "schedule.total_steps"
 BUDGETS = ("steps", "examples", "tokens", "flops")
 NAME = r"[a-z0-9_]+([-.][a-z0-9_]+)*"  # also of a folder, and never `..`
-
-
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """One of the things that a study compares.
-
-    Attributes:
-      name: Names its runs: lower-case letters, digits, underscores, and single `-` and `.` inside.
-      title: What the report calls it.
-      overrides: Values for fields of the base config, by dotted name, such as
-        `{"data.words.k": 2}`.
-      axes: Where it stands on the axes of plots, such as `{"fraction": 0.5}`; see `axes.along`.
-      against: Name of the variant that it is compared with besides the study's baseline, such as
-        the intact form of what it damages.
-    """
-
-    name: str
-    title: str
-    overrides: Mapping[str, Any]
-    axes: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
-    against: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Tuning:
-    """Settings among which every variant chooses its own, on validation questions.
-
-    Attributes:
-      grid: Values to try, by the dotted name of a field; all combinations are run.
-      seeds: Of these runs; none of them is a seed of the study.
-    """
-
-    grid: Mapping[str, Sequence[Any]]
-    seeds: tuple[int, ...]
-
-    def settings(self) -> list[dict[str, Any]]:
-        """Every combination of the grid's values; the last field changes fastest."""
-        values = itertools.product(*self.grid.values())
-        return [dict(zip(self.grid, chosen, strict=True)) for chosen in values]
-
-
-@dataclasses.dataclass(frozen=True)
-class Study:
-    """What a study file's `get_config()` returns.
-
-    Attributes:
-      title: Heads the report.
-      base: The config that all runs share, but for what a variant overrides and the seed. It could
-        be run by itself.
-      variants: What is compared, in the order of the report.
-      seeds: Every variant is run with each of them.
-      about: Paragraphs for the report: what is asked and how.
-      caveats: What a reader of the numbers must know.
-      baseline: Name of the variant that the others are compared with; by default the first.
-      budget: What all runs have alike. `steps`: each takes those of its config. `examples`,
-        `tokens` (supervised ones) or `flops`: each ends at the first step that has as many as the
-        baseline's run of the same seed, with its schedule stretched to that length.
-      tuning: What every variant chooses for itself before it is compared.
-      samples: How many sampled answers to a test question vote, of students that say a rationale
-        before their label (see evaluation/voting.py); None for no vote beside the greedy answer.
-    """
-
-    title: str
-    base: ConfigDict
-    variants: tuple[Variant, ...]
-    seeds: tuple[int, ...]
-    about: tuple[str, ...] = ()
-    caveats: tuple[str, ...] = ()
-    baseline: str | None = None
-    budget: str = "steps"
-    tuning: Tuning | None = None
-    samples: int | None = None
-
-    @property
-    def baseline_variant(self) -> Variant:
-        """The variant that the others are compared with."""
-        named = {variant.name: variant for variant in self.variants}
-        return named[self.baseline] if self.baseline else self.variants[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,24 +179,35 @@ def _check_study(study: Study) -> None:
     if study.budget not in BUDGETS:
         raise InputError(f"the study's budget {study.budget!r} is not one of {', '.join(BUDGETS)}")
     for variant in study.variants:
-        _check_variant(study, variant, names)
+        _check_variant(study, variant)
+        _check_against(study, variant)
 
 
-def _check_variant(study: Study, variant: Variant, names: Sequence[str]) -> None:
+def _check_variant(study: Study, variant: Variant) -> None:
     """Refuses what is wrong with a variant before its fields are looked at."""
     if not re.fullmatch(NAME, variant.name):
         words = "use lower-case letters, digits, underscores, and - or . inside"
         raise InputError(f"variant {variant.name!r}: {words}")
-    if variant.against == variant.name:
-        raise InputError(f"variant {variant.name!r}: against names itself; name another variant")
-    if variant.against not in (None, *names):
-        named = f"variant {variant.name!r}: against={variant.against!r}"
-        raise InputError(f"{named} is no variant{nearest(variant.against, names)}")
     if study.budget != "steps" and STEPS in variant.overrides:
         raise InputError(
             f"variant {variant.name!r}: config.{STEPS} follows from the study's budget "
             f"{study.budget!r}"
         )
+
+
+def _check_against(study: Study, variant: Variant) -> None:
+    """Refuses what it can't be compared with, and a comparison that would stand twice."""
+    variants = {one.name: one for one in study.variants}
+    for name in variant.against:
+        named = f"variant {variant.name!r}: against={name!r}"
+        if name not in variants:
+            raise InputError(f"{named} is no variant{nearest(name, list(variants))}")
+        if name == variant.name:
+            raise InputError(f"{named} is itself; name another variant")
+        if study.baseline_variant.name in (variant.name, name):
+            raise InputError(f"{named}: every variant is compared with the baseline; leave it out")
+        if variant.against.count(name) > 1 or variant.name in variants[name].against:
+            raise InputError(f"{named}: the two are compared already; name them once")
 
 
 def _refuse_shared(name: str) -> None:

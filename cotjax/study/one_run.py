@@ -15,9 +15,9 @@ import cotjax
 from cotjax.evaluation.run import evaluate, file_name
 from cotjax.evaluation.student import Student, default_mesh, load_student
 from cotjax.evaluation.voting import Sampling
-from cotjax.json_files import dump_json, read_json, replace_file
+from cotjax.json_files import dump_json, replace_file
 from cotjax.study.grid import PlannedRun
-from cotjax.study.plan import FAILURE, RESULT, VOTE
+from cotjax.study.kept import FAILURE, MODEL, RESULT, VOTE, read_kept
 from cotjax.study.problems import in_one_line
 from cotjax.study.same import data_hashes
 from cotjax.study.statistics import ASKED
@@ -55,7 +55,7 @@ def finish(workdir: Path, run: PlannedRun, splits: Splits, progress: Progress) -
         **asked,
         **_curves(folder),
         "validation": trained.metrics[run.config.evaluation.best_metric],
-        "counts": read_json(folder / "model.json")["counts"],
+        "counts": read_kept(folder / MODEL, "counts")["counts"],
         "versions": versions(),
         **data_hashes(run.config, splits),
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
@@ -78,7 +78,7 @@ def vote(
     student, step = load_student(folder, CHECKPOINT, default_mesh(run.config))
     sampling = Sampling(samples)
     summary = _ask(student, step, folder, run.config, "test", splits, progress, sampling)
-    result = read_json(folder / RESULT) | {VOTE: summary}
+    result = read_kept(folder / RESULT) | {VOTE: summary}
     replace_file(folder / RESULT, dump_json(result, indent=1) + "\n")
     return result
 
@@ -91,8 +91,12 @@ def versions() -> dict[str, str]:
 
 def predictions_file(folder: Path) -> Path:
     """A finished run's answers to the test questions."""
-    step = read_json(folder / RESULT)["steps"]
-    return folder / "eval" / f"{file_name('test', step)}.jsonl"
+    return _answers_file(folder, None)
+
+
+def votes_file(folder: Path, samples: int) -> Path:
+    """Its answers to them by vote of so many samples."""
+    return _answers_file(folder, Sampling(samples))
 
 
 def note_failure(workdir: Path, run: PlannedRun, error: Exception) -> str:
@@ -104,6 +108,11 @@ def note_failure(workdir: Path, run: PlannedRun, error: Exception) -> str:
     note = {"reason": reason, "traceback": lines.splitlines()}
     replace_file(folder / FAILURE, dump_json(note, indent=1) + "\n")
     return reason
+
+
+def _answers_file(folder: Path, sampling: Sampling | None) -> Path:
+    step = read_kept(folder / RESULT, "steps")["steps"]
+    return folder / "eval" / f"{file_name('test', step, sampling=sampling)}.jsonl"
 
 
 def _ask_student(

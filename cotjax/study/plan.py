@@ -8,15 +8,12 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cotjax.claims import holder_of
 from cotjax.config_checks import nearest
 from cotjax.errors import InputError
-from cotjax.json_files import read_json
-from cotjax.study.claims import holder_of
-from cotjax.study.grid import PlannedRun, Study, plan, plan_tuning
-
-RESULT = "result.json"  # in the folder of a finished run
-FAILURE = "failure.json"  # in that of a run that could not be finished
-VOTE = "test_vote"  # in a result: the summary of the test answers by vote
+from cotjax.study.definition import Study
+from cotjax.study.grid import PlannedRun, plan, plan_tuning
+from cotjax.study.kept import FAILURE, RESULT, VOTE, read_kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,15 +76,20 @@ def state_of(folder: Path) -> State:
     if holder := holder_of(folder):
         return State("running", step, f"being run by {holder}")
     if (folder / FAILURE).exists():
-        return State("failed", step, read_json(folder / FAILURE)["reason"])
+        return State("failed", step, read_kept(folder / FAILURE, "reason")["reason"])
     return State("interrupted" if saved else "waiting", step)
+
+
+def takes_vote(run: PlannedRun, samples: int | None) -> bool:
+    """Whether a run answers the test questions by vote too."""
+    return samples is not None and run.group != "tuning" and run.can_vote
 
 
 def lacks_vote(workdir: Path, run: PlannedRun, samples: int | None) -> bool:
     """Whether a finished run has still to answer the test questions by vote."""
-    if samples is None or run.group == "tuning" or not run.can_vote:
+    if not takes_vote(run, samples):
         return False
-    return read_json(workdir / run.folder / RESULT).get(VOTE, {}).get("samples") != samples
+    return read_kept(workdir / run.folder / RESULT).get(VOTE, {}).get("samples") != samples
 
 
 def _variants(study: Study, only: str | None) -> Sequence[str]:

@@ -61,13 +61,13 @@ def accuracy_dots(variants: Sequence[VariantSummary], guesses: Mapping[str, floa
             _dots(axes, row, variant)
             mean = 100 * variant.accuracy["test"].mean
             _row_title(axes, row, variant.title, f"{mean:.1f}")
-        _guesses(axes, guesses)
+        _draw_guesses(axes, guesses)
         axes.set_xlim(0, 102)
         _finish_rows(axes, len(variants), "right answers, %")
         return to_svg(axes, "accuracy", "right answers of every variant and seed")
 
 
-def differences(rows: Sequence[tuple[int, str, Mapping[str, Any]]], name: str) -> str:
+def difference_rows(rows: Sequence[tuple[int, str, Mapping[str, Any]]], name: str) -> str:
     """A row a comparison with the baseline: the difference, in points, and its interval.
 
     Args:
@@ -230,7 +230,7 @@ def _finish_rows(axes: Axes, count: int, xlabel: str) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _guesses(axes: Axes, guesses: Mapping[str, float]) -> None:
+def _draw_guesses(axes: Axes, guesses: Mapping[str, float]) -> None:
     """Upright lines, named on top of them: the lowest to its left, another to its right."""
     for place, (name, rate) in enumerate(sorted(guesses.items(), key=lambda item: item[1])):
         axes.axvline(100 * rate, color=QUIET, linewidth=1, dashes=DOTTED)

@@ -1,13 +1,9 @@
-"""A study's results as one page that needs nothing else, and as a table for the terminal."""
+"""A study's results as one page that needs nothing else."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-from rich.console import Group
-from rich.table import Table
+from collections.abc import Iterable
 
 from cotjax.study.markup import figure, note, paragraphs, text
-from cotjax.study.plots import accuracy_dots, differences, signed
+from cotjax.study.plots import accuracy_dots, difference_rows
 from cotjax.study.report_against import against
 from cotjax.study.report_axes import axes_figures
 from cotjax.study.report_costs import (
@@ -22,6 +18,7 @@ from cotjax.study.report_examples import differing, places, targets
 from cotjax.study.report_settings import settings
 from cotjax.study.report_tables import (
     Results,
+    guesses_of,
     main_table,
     mcnemar_table,
     notes_of_comparisons,
@@ -34,49 +31,6 @@ from cotjax.study.statistics import by_variant
 from cotjax.study.style import STYLE
 
 SAME = 0.01  # accuracies that are nearer have one line
-HEADINGS = ("variant", "test", "diff.", "95 % interval", "p, Holm", "train", "tokens")
-AGAINST = ("variant", "against", "diff.", "95 % interval", "p, Holm")
-
-
-def comparison_table(results: Results) -> Group:
-    """The variants for a terminal of 80 columns: means over seeds, and differences in points.
-
-    Below them comparisons with other variants than the baseline, if there are any.
-    """
-    against = ["", _against_table(results)] if results.get("comparisons_against") else []
-    return Group(_variants_table(results), *against)
-
-
-def _variants_table(results: Results) -> Table:
-    table = _terminal_table(HEADINGS)
-    found = {one["variant"]: one for one in results["comparisons"]}
-    for name, variant in zip(titles_of(results), by_variant(results), strict=True):
-        table.add_row(
-            variant.title,
-            f"{100 * variant.accuracy['test'].mean:.1f}",
-            *_compared(found.get(name), name == results["baseline"]),
-            f"{100 * variant.accuracy['train'].mean:.1f}",
-            f"{variant.mean_tokens.mean:.1f}",
-        )
-    guess = 100 * results["constant_guess"]["test"]["accuracy"]
-    table.add_row("the commonest answer", f"{guess:.1f}", *[""] * 5, style="dim")
-    return table
-
-
-def _against_table(results: Results) -> Table:
-    table, titles = _terminal_table(AGAINST), titles_of(results)
-    for one in results["comparisons_against"]:
-        pair = (titles[one["variant"]], titles[one["baseline"]])
-        table.add_row(*pair, *_compared(one, is_baseline=False))
-    return table
-
-
-def _terminal_table(headings: Iterable[str]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in headings:
-        of_words = heading in ("variant", "against")
-        table.add_column(heading, justify="left" if of_words else "right")
-    return table
 
 
 def page(results: Results) -> str:
@@ -92,7 +46,9 @@ def page(results: Results) -> str:
         *_first_notes(results),
         "<h2>Right answers</h2>",
         figure(
-            accuracy_dots(by_variant(results), _guesses(results)), _dots_caption(results), "rows"
+            accuracy_dots(by_variant(results), _guess_lines(results)),
+            _dots_caption(results),
+            "rows",
         ),
         *_comparisons(results),
         against(results, places(results)),
@@ -152,7 +108,7 @@ def _comparisons(results: Results) -> Iterable[str]:
         baseline = titles[results["baseline"]]
         yield "<h2>Against the baseline</h2>"
         yield figure(
-            differences(rows, "differences"),
+            difference_rows(rows, "differences"),
             f"Test accuracy less that of “{baseline}”, with the interval of 95 %.",
             "rows",
         )
@@ -174,15 +130,13 @@ def _differing(results: Results) -> Iterable[str]:
     yield differing(results)
 
 
-def _guesses(results: Results) -> dict[str, float]:
+def _guess_lines(results: Results) -> dict[str, float]:
     """Lines for comparison by their names; just one where two could not be told apart."""
-    guess = results["constant_guess"]["test"]
-    majority, chance = guess["accuracy"], guess.get("chance")
-    if chance is None:
-        return {"majority": majority}
-    if abs(chance - majority) < SAME:
+    guesses = guesses_of(results)
+    majority, chance = guesses["majority"], guesses.get("chance")
+    if chance is not None and abs(chance - majority) < SAME:
         return {f"chance {100 * chance:.1f}, majority": majority}
-    return {"chance": chance, "majority": majority}
+    return guesses
 
 
 def _dots_caption(results: Results) -> str:
@@ -196,11 +150,3 @@ def _dots_caption(results: Results) -> str:
         "chance, that of a random one. They were asked once, of the "
         f"{results['checkpoint']} checkpoint of every run."
     )
-
-
-def _compared(one: Mapping[str, Any] | None, is_baseline: bool) -> tuple[str, str, str]:
-    if one is None:
-        return ("", "baseline" if is_baseline else "", "")
-    p = "< 0.001" if one["p_holm"] < 0.001 else f"{one['p_holm']:.3f}"
-    ends = f"{signed(100 * one['low'])} to {signed(100 * one['high'])}"
-    return signed(100 * one["difference"]), ends, p

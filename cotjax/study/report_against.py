@@ -1,7 +1,7 @@
 """Comparisons with other variants than the baseline: with a damaged variant's intact form."""
 
 from cotjax.study.markup import details, figure, note
-from cotjax.study.plots import differences
+from cotjax.study.plots import difference_rows
 from cotjax.study.report_tables import (
     Places,
     Results,
@@ -35,10 +35,10 @@ def against(results: Results, differing: Places) -> str:
     return "".join(
         [
             "<h2>Against other variants</h2>",
-            figure(differences(rows, "differences against"), caption, "rows"),
+            figure(difference_rows(rows, "differences against"), caption, "rows"),
             against_table(results, differing),
             note(COMPARED),
-            *notes_of_unpaired(results, found),
+            *notes_of_unpaired(titles, found),
             details("Seed by seed, and how sure these differences are",
                     mcnemar_table(results, found), precision_table(results, found)),
         ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from cotjax.study.markup import legend, note
 from cotjax.study.plots import Point, along_axis
-from cotjax.study.report_tables import Results, titles_of
+from cotjax.study.report_tables import Results, guesses_of, titles_of
 from cotjax.study.statistics import VariantSummary, by_variant
 
 Variant = Mapping[str, Any]
@@ -22,7 +22,7 @@ EXPLAINED = (
 def axes_figures(results: Results) -> str:
     """A figure an axis on which variants stand at two values or more; empty without."""
     names = dict.fromkeys(axis for variant in results["variants"] for axis in variant["axes"])
-    grouped = {axis: along(results["variants"], axis) for axis in names}
+    grouped = {axis: lines_on(results["variants"], axis) for axis in names}
     shown = {axis: series for axis, series in grouped.items() if _spread(series, axis) > 1}
     if not shown:
         return ""
@@ -35,7 +35,7 @@ def axes_figures(results: Results) -> str:
     return f'<h2>Along the axes</h2><div class="pair">{figures}</div>{note(EXPLAINED)}'
 
 
-def along(variants: Sequence[Variant], axis: str) -> list[list[Variant]]:
+def lines_on(variants: Sequence[Variant], axis: str) -> list[list[Variant]]:
     """Variants that have a value on an axis, by line: those of one line differ in nothing else.
 
     What changes with the axis is what has one value at each place of it, and several in all.
@@ -93,7 +93,7 @@ def _plot(
         for number, line in _numbered(results, series)
     }
     words = [] if numeric else [str(value) for value in values]
-    return along_axis(points, axis, words, limits, _guesses(results, summaries))
+    return along_axis(points, axis, words, limits, _lines_across(results, summaries))
 
 
 def _point(value: float, summary: VariantSummary, interval: tuple[float, float] | None) -> Point:
@@ -117,13 +117,13 @@ def _intervals(
     }
 
 
-def _guesses(results: Results, summaries: Mapping[str, VariantSummary]) -> dict[str, float]:
-    guesses = {"majority": results["constant_guess"]["test"]["accuracy"]}
+def _lines_across(results: Results, summaries: Mapping[str, VariantSummary]) -> dict[str, float]:
+    across = {"majority": guesses_of(results)["majority"]}
     baseline = results["baseline"]
     if baseline in summaries:
         title = titles_of(results)[baseline]
-        guesses[f"baseline: {title}"] = summaries[baseline].accuracy["test"].mean
-    return guesses
+        across[f"baseline: {title}"] = summaries[baseline].accuracy["test"].mean
+    return across
 
 
 def _summaries(results: Results) -> dict[str, VariantSummary]:
@@ -154,6 +154,6 @@ def _spread(series: Sequence[Sequence[Variant]], axis: str) -> int:
 def _limits(results: Results) -> tuple[float, float]:
     """Of accuracy in percent, the same for all axes: what the runs span, with some room."""
     rates = [100 * run["test"]["accuracy"] for run in results["runs"]]
-    rates.append(100 * results["constant_guess"]["test"]["accuracy"])
+    rates.append(100 * guesses_of(results)["majority"])
     room = 0.15 * max(max(rates) - min(rates), 10)
     return max(min(rates) - room, 0), min(max(rates) + room, 102)

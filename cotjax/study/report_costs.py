@@ -26,8 +26,8 @@ TRAINING = (
 LOST = (
     "Test answers that can’t be parsed (they count as wrong) and test questions that were cut to "
     "the input length, of all that were asked, seeds together. In training data, of the first "
-    "seed: questions and rationales that were cut, and tokens that are unknown to the tokenizer. "
-    "Variants that are not listed lost nothing."
+    "seed: inputs (of multi-task training two a question) and rationales that were cut, and tokens "
+    "that are unknown to the tokenizer. Variants that are not listed lost nothing."
 )
 NOTHING_LOST = (
     "Nothing: every test answer could be parsed, no question and no rationale was cut, and no "
@@ -163,11 +163,11 @@ def _lost(runs: Sequence[Run]) -> list[tuple[int, int]]:
         sum(count for name, count in counts.items() if name.endswith(f"/{what}"))
         for what in ("unknown", "tokens")
     )
-    questions, targets = counts.get("questions", 0), counts.get("targets", 0)
+    inputs = counts.get("inputs/count", counts.get("questions", 0))  # which older runs don't tell
     return [
         *((sum(run["test"][what] for run in runs), asked) for what in ("unparsed", "inputs_cut")),
-        (counts.get("inputs/cut", 0), questions),
-        (counts.get("rationales/cut", 0), targets),
+        (counts.get("inputs/cut", 0), inputs),
+        (counts.get("rationales/cut", 0), counts.get("targets", 0)),
         (unknown, tokens),
     ]
 

@@ -1,6 +1,6 @@
 """The tables of comparisons: what was found, and how sure it is."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cotjax.study.markup import details, note, stacked, swatch, table, text
@@ -11,8 +11,7 @@ Results = Mapping[str, Any]
 Comparison = Mapping[str, Any]
 Places = Mapping[tuple[str, str], str]  # by variant and what it is compared with
 
-MAJORITY = "always the commonest answer"
-CHANCE = "a random choice"
+GUESSES = {"majority": "always the commonest answer", "chance": "a random choice"}
 FEW_SEEDS = (
     "“Over these seeds” marks intervals of one or two seeds. With one, it is an interval over "
     "questions alone and says nothing of other seeds. With two it is wider than one’s, because it "
@@ -47,15 +46,22 @@ def main_table(results: Results, differing: Places) -> str:
                 swatch(number) + text(variant["title"]),
                 rate(summary.accuracy["test"]),
                 rate(summary.accuracy["train"]),
-                *_compared(found.get(name), name == results["baseline"], differing),
+                *comparison_cells(found.get(name), name == results["baseline"], differing),
             ]
         )
     rows += [
-        [text(name), f"{100 * share:.1f}", "", "", "", "", ""]
-        for name, share in _guesses(results["constant_guess"]["test"])
+        [text(GUESSES[name]), f"{100 * share:.1f}", "", "", "", "", ""]
+        for name, share in guesses_of(results).items()
     ]
     heads = ("", "test", "train", "difference", "p", "p, Holm", "detectable")
     return table(heads, rows, "main")
+
+
+def guesses_of(results: Results) -> dict[str, float]:
+    """Accuracies on the test questions that need no student, of 1; chance where all are closed."""
+    guess = results["constant_guess"]["test"]
+    found = {"majority": guess["accuracy"], "chance": guess.get("chance")}
+    return {name: share for name, share in found.items() if share is not None}
 
 
 def notes_of_comparisons(results: Results) -> Iterable[str]:
@@ -66,12 +72,11 @@ def notes_of_comparisons(results: Results) -> Iterable[str]:
         yield note("Nothing is compared: no seed of the baseline and of another variant is there.")
     if any(one["label"] == THESE_SEEDS for one in found):
         yield note(FEW_SEEDS)
-    yield from notes_of_unpaired(results, found)
+    yield from notes_of_unpaired(titles_of(results), found)
 
 
-def notes_of_unpaired(results: Results, found: Iterable[Comparison]) -> Iterable[str]:
+def notes_of_unpaired(titles: Mapping[str, str], found: Iterable[Comparison]) -> Iterable[str]:
     """Which comparisons are not of all seeds; a note for all that lack the same."""
-    titles = titles_of(results)
     lacking: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for one in found:
         if one["unpaired"]:
@@ -148,7 +153,7 @@ def shared_table(results: Results) -> str:
         row = [swatch(number) + text(titles[name])]
         for place in range(2):
             rates = summaries[place][number].accuracy["test"]
-            compared = _compared(found[place].get(name), name == results["baseline"], {})
+            compared = comparison_cells(found[place].get(name), name == results["baseline"], {})
             row += [rate(rates), compared[0], compared[2]]
         rows.append(row)
     heads = ("", "own: test", "difference", "p, Holm", "shared: test", "difference", "p, Holm")
@@ -173,7 +178,7 @@ def against_table(results: Results, differing: Places) -> str:
             swatch(numbers[one["variant"]]) + _pair(results, one),
             rate(rates[one["variant"]]),
             rate(rates[one["baseline"]]),
-            *_compared(one, False, differing),
+            *comparison_cells(one, False, differing),
         ]
         for one in results.get("comparisons_against", ())
     ]
@@ -186,17 +191,17 @@ def p_value(p: float) -> str:
     return "&lt; 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def rate(rates: OverSeeds, spell: Callable[[float], str] = "{:.1f}".format) -> str:
+def rate(rates: OverSeeds) -> str:
     """The mean in percent, and a value a seed below it, three to a line."""
-    values = [spell(100 * value) for value in rates.values]
+    values = [f"{100 * value:.1f}" for value in rates.values]
     if not values:
         return "–"
     lines = [" ".join(values[first : first + 3]) for first in range(0, len(values), 3)]
     seeds = [f'<small class="seeds">{line}</small>' for line in lines] if len(values) > 1 else []
-    return stacked([f"<strong>{spell(100 * rates.mean)}</strong>", *seeds])
+    return stacked([f"<strong>{100 * rates.mean:.1f}</strong>", *seeds])
 
 
-def _compared(
+def comparison_cells(
     one: Comparison | None, is_baseline: bool, differing: Places
 ) -> tuple[str, str, str, str]:
     """Cells of a comparison: difference, p, p by Holm, and what could be detected."""
@@ -223,8 +228,3 @@ def _pair(results: Results, one: Comparison) -> str:
     if one["baseline"] == results["baseline"]:
         return title
     return f"{title}<br><small>against {text(titles[one['baseline']])}</small>"
-
-
-def _guesses(guess: Mapping[str, float | None]) -> list[tuple[str, float]]:
-    chance = guess.get("chance")
-    return [(MAJORITY, guess["accuracy"]), *([] if chance is None else [(CHANCE, chance)])]

@@ -5,9 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cotjax.study.markup import note, swatch, table, text
-from cotjax.study.plots import signed
 from cotjax.study.report_curves import laid_out, plots
-from cotjax.study.report_tables import Results, rate, titles_of
+from cotjax.study.report_tables import (
+    Comparison,
+    Results,
+    comparison_cells,
+    notes_of_unpaired,
+    rate,
+    titles_of,
+)
 from cotjax.study.statistics import OverSeeds
 
 Run = Mapping[str, Any]
@@ -15,31 +21,35 @@ Run = Mapping[str, Any]
 VOTED = (
     "Right answers to the test questions, in percent, with a value a seed in small type: of the "
     "likeliest answer, as everywhere else on this page, and of the commonest of several that were "
-    "drawn at random. The gain, in points, is of the same runs and questions. It has no interval: "
-    "where its seeds have both signs, there is nothing to be said of it. Tokens are those of all "
-    "samples of a question; × is their ratio to those of the likeliest answer."
+    "drawn at random. The gain, in points, is of the same runs and questions, compared as variants "
+    "are with the baseline; Holm’s correction is over the gains of this table alone. Tokens are "
+    "those of all samples of a question; × is their ratio to those of the likeliest answer."
 )
 
 
 def votes(results: Results) -> str:
     """Accuracy without and with a vote, and what the vote costs; empty where no run took one."""
+    titles = titles_of(results)
     found = {
         name: [run for run in results["runs"] if run["variant"] == name and run.get("test_vote")]
-        for name in titles_of(results)
+        for name in titles
     }
+    gains = {one["baseline"]: one for one in results.get("comparisons_vote", ())}
     rows = [
-        _row(swatch(number) + text(title), found[name])
-        for number, (name, title) in enumerate(titles_of(results).items())
+        _row(swatch(number) + text(title), found[name], gains.get(name))
+        for number, (name, title) in enumerate(titles.items())
         if found[name]
     ]
     if not rows:
         return ""
-    heads = ("", "samples", "likeliest", "vote", "gain", "tokens", "×")
-    parts = [table(heads, rows, "main"), note(VOTED), _by_samples(results, found)]
+    heads = ("", "samples", "likeliest", "vote", "gain", "p", "p, Holm", "tokens", "×")
+    voted = {one["variant"]: f"{titles[name]}, by vote" for name, one in gains.items()}
+    notes = [note(VOTED), *notes_of_unpaired(titles | voted, gains.values())]
+    parts = [table(heads, rows, "main"), *notes, _by_samples(results, found)]
     return "<h2>With a vote over samples</h2>" + "".join(parts)
 
 
-def _row(title: str, runs: Sequence[Run]) -> list[str]:
+def _row(title: str, runs: Sequence[Run], gain: Comparison | None) -> list[str]:
     greedy, voted = (
         tuple(run[asked]["accuracy"] for run in runs) for asked in ("test", "test_vote")
     )
@@ -47,14 +57,13 @@ def _row(title: str, runs: Sequence[Run]) -> list[str]:
         statistics.fmean(run[asked]["mean_tokens"] for run in runs)
         for asked in ("test_vote", "test")
     )
-    gains = OverSeeds(tuple(after - before for before, after in zip(greedy, voted, strict=True)))
     samples = sorted({run["test_vote"]["samples"] for run in runs})
     return [
         title,
         ", ".join(map(str, samples)),
         rate(OverSeeds(greedy)),
         rate(OverSeeds(voted)),
-        rate(gains, signed),
+        *comparison_cells(gain, False, {})[:3],
         f"{tokens:,.1f}",
         f"{tokens / of_one:.1f}" if of_one else "–",
     ]

@@ -6,19 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from cotjax import config as configs
-from cotjax.errors import InputError
-from cotjax.json_files import read_json
+from cotjax.study.comparisons import compared
+from cotjax.study.definition import Study, Variant
 from cotjax.study.differences import differences
-from cotjax.study.grid import PlannedRun, Study, Variant, config_of
-from cotjax.study.one_run import CHECKPOINT, predictions_file
-from cotjax.study.outcomes import Outcomes, load_outcomes
-from cotjax.study.plan import FAILURE, RESULT, lacks_vote, state_of
+from cotjax.study.grid import PlannedRun, config_of
+from cotjax.study.kept import FAILURE, RESULT, read_kept
+from cotjax.study.one_run import CHECKPOINT
+from cotjax.study.plan import lacks_vote, state_of
 from cotjax.study.problems import Problems
-from cotjax.study.statistics import compare, constant_guess
+from cotjax.study.statistics import constant_guess
 from cotjax.study.tuning import Choices
 from cotjax.tasks.splits import Splits, fixed_subset
 from cotjax.training.prepare import prepare
 from cotjax.training.preview import shown_targets
+
+REPORTED = (  # of every run
+    "variant", "seed", "seconds", "steps", "targets", "supervised_tokens", "flops", "test", "train",
+    "validation_curve", "label_loss_curve", "counts", "versions", "device", "tuned",
+)  # fmt: skip
 
 
 def gather(
@@ -41,7 +46,7 @@ def gather(
     """
     validation = fixed_subset(splits["validation"], study.base.evaluation.max_questions)
     finished = [run for run in runs if (workdir / run.folder / RESULT).exists()]
-    compared = [run for run in finished if run.group == "runs"]
+    own = [run for run in finished if run.group == "runs"]
     problems = Problems()
     results = {
         "title": study.title,
@@ -51,14 +56,14 @@ def gather(
         "checkpoint": CHECKPOINT,
         "baseline": study.baseline_variant.name,
         "budget": {"by": study.budget, "text": budget},
-        "variants": _variants(study, compared, choices, problems),
+        "variants": _variants(study, own, choices, problems),
         "constant_guess": {
             "test": constant_guess(splits["test"]),
             "validation": constant_guess(validation),
         },
-        **_compared(study, workdir, compared, splits, problems),
+        **_with_comparisons(study, workdir, own, splits, problems),
         "shared_settings": _at_shared_settings(study, workdir, finished, splits, choices, problems),
-        "differences": differences(study, workdir, compared, splits["test"], problems),
+        "differences": differences(study, workdir, own, splits["test"], problems),
         "base": configs.flatten(study.base),
     }
     missing = unfinished(study, workdir, runs, choices)
@@ -96,7 +101,7 @@ def _missing(workdir: Path, run: PlannedRun, samples: int | None) -> tuple[str, 
     if not lacks_vote(workdir, run, samples):
         return "", ""
     if failure.exists():
-        return "failed", f"no vote: {read_json(failure)['reason']}"
+        return "failed", f"no vote: {read_kept(failure, 'reason')['reason']}"
     return "waiting", "its answers by vote"
 
 
@@ -148,43 +153,18 @@ def _at_shared_settings(
     if choices is None or choices.shared is None:
         return None
     runs = [run for run in finished if run.settings == choices.shared and run.group != "tuning"]
-    return {"settings": dict(choices.shared), **_compared(study, workdir, runs, splits, problems)}
+    return {
+        "settings": dict(choices.shared),
+        **_with_comparisons(study, workdir, runs, splits, problems),
+    }
 
 
-def _compared(
+def _with_comparisons(
     study: Study, workdir: Path, runs: Sequence[PlannedRun], splits: Splits, problems: Problems
 ) -> dict[str, list[dict[str, Any]]]:
-    """Results, and their comparisons on the test questions: two families.
-
-    Every variant is compared with the baseline, and those that name another one with that.
-    """
-    outcomes = _outcomes(study, workdir, runs, splits, problems)
-    baseline, names = study.baseline_variant.name, [variant.name for variant in study.variants]
-    families = {
-        "comparisons": {name: baseline for name in names if name != baseline},
-        "comparisons_against": {v.name: v.against for v in study.variants if v.against},
-    }
-    compared: dict[str, list[dict[str, Any]]] = {name: [] for name in families}
-    for family, against in families.items():
-        with problems.of(baseline, study.seeds[0], f"no {family.replace('_', ' ')}"):
-            compared[family] = [dataclasses.asdict(one) for one in compare(outcomes, against)]
-    return {"runs": [read_json(workdir / run.folder / RESULT) for run in runs], **compared}
-
-
-def _outcomes(
-    study: Study, workdir: Path, runs: Sequence[PlannedRun], splits: Splits, problems: Problems
-) -> dict[str, dict[int, Outcomes]]:
-    """By variant and seed, which test questions were answered rightly."""
-    asked = {question.id for question in splits["test"]}
-    outcomes: dict[str, dict[int, Outcomes]] = {variant.name: {} for variant in study.variants}
-    for run in runs:
-        with problems.of(run.variant.name, run.seed, "not compared"):
-            file = predictions_file(workdir / run.folder)
-            found = load_outcomes(file)
-            if found.keys() != asked:
-                raise InputError(f"{file}: does not answer the study's test questions, each once")
-            outcomes[run.variant.name][run.seed] = found
-    return outcomes
+    """The runs' own results, and their comparisons by family."""
+    results = [read_kept(workdir / run.folder / RESULT, *REPORTED) for run in runs]
+    return {"runs": results, **compared(study, workdir, runs, splits, problems)}
 
 
 def finished_alone(results: Mapping[str, Any]) -> dict[str, Any]:

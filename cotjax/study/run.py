@@ -11,19 +11,22 @@ from ml_collections.config_dict import ConfigDict
 from rich.console import Console
 from rich.progress import Progress
 
+from cotjax.claims import claimed
 from cotjax.errors import InputError
 from cotjax.json_files import dump_json, replace_file
 from cotjax.mesh import initialize_distributed
 from cotjax.study.budget import Budget
-from cotjax.study.claims import claimed
-from cotjax.study.grid import PlannedRun, Study, plan, plan_tuning
+from cotjax.study.definition import Study
+from cotjax.study.grid import PlannedRun, plan, plan_tuning
+from cotjax.study.kept import BUDGET, VOTE
 from cotjax.study.one_run import finish, note_failure, vote
-from cotjax.study.plan import VOTE, Part, lacks_vote, state_of
+from cotjax.study.plan import Part, lacks_vote, state_of
 from cotjax.study.progress import StudyProgress
-from cotjax.study.report import comparison_table, page
+from cotjax.study.report import page
 from cotjax.study.results import finished_alone, gather
 from cotjax.study.same import check_configs, check_data
 from cotjax.study.tables import comparison_rows, run_rows, write_csv
+from cotjax.study.terminal import comparison_table
 from cotjax.study.tuning import CHOICES, Choices, choose, final_runs, keep
 from cotjax.tasks import configured_task
 from cotjax.tasks.sources import load_splits, shared_records
@@ -77,7 +80,7 @@ class _Stages:
             check_configs(workdir, plan_tuning(study) or plan(study))
         self.splits = _load_splits(study.base)
         check_data(workdir, [*plan_tuning(study), *plan(study)], self.splits)
-        self.budget = Budget(study, workdir / "budget.json", self.splits)
+        self.budget = Budget(study, workdir / BUDGET, self.splits)
         console.print(*split_lines(self.splits), sep="\n", soft_wrap=True)
 
     def do(self, runs: Sequence[PlannedRun]) -> list[PlannedRun]:

@@ -9,10 +9,11 @@ from ml_collections.config_dict import ConfigDict
 
 from cotjax import config as configs
 from cotjax.errors import InputError
-from cotjax.json_files import dump_json, read_json
+from cotjax.json_files import dump_json
 from cotjax.records import MANIFEST, fingerprint
 from cotjax.study.grid import PlannedRun
-from cotjax.study.plan import RESULT, state_of
+from cotjax.study.kept import RESULT, read_kept
+from cotjax.study.plan import state_of
 from cotjax.tasks.splits import Splits
 
 
@@ -37,7 +38,7 @@ def check_data(workdir: Path, runs: Sequence[PlannedRun], splits: Splits) -> Non
             continue
         if records not in known:
             known[records] = data_hashes(run.config, splits)
-        result = read_json(folder / RESULT)
+        result = read_kept(folder / RESULT, "steps")
         if any(result.get(name, now) != now for name, now in known[records].items()):
             raise InputError(
                 f"{folder}: was run with other questions or rationales than the study's now; give "

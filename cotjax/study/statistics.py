@@ -4,7 +4,7 @@ import dataclasses
 import math
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from cotjax.study.outcomes import Outcomes, paired
 from cotjax.tasks.base import Question
 
 ASKED = ("test", "train")  # of every finished run; validation was asked while it learned
+BY_VOTE = " by vote"  # follows a variant's name where its answers are those of a vote
 THESE_SEEDS = "over these seeds"
 SEEDS_AND_QUESTIONS = "over seeds and questions"
 SEEDS_TO_GENERALISE = 3  # with fewer, little can be said of seeds that were not run
@@ -163,28 +164,28 @@ def compare_all(outcomes: Mapping[str, Mapping[int, Outcomes]], baseline: str) -
     """Compares every other variant with the baseline: one family; see `compare`."""
     if baseline not in outcomes:
         raise InputError(f"baseline {baseline} is none of {', '.join(outcomes)}")
-    return compare(outcomes, {name: baseline for name in outcomes if name != baseline})
+    return compare(outcomes, [(name, baseline) for name in outcomes if name != baseline])
 
 
 def compare(
-    outcomes: Mapping[str, Mapping[int, Outcomes]], against: Mapping[str, str]
+    outcomes: Mapping[str, Mapping[int, Outcomes]], pairs: Iterable[tuple[str, str]]
 ) -> list[Comparison]:
     """Compares variants, each with another one, over the seeds that both have.
 
     Args:
       outcomes: By variant, seed and question id: was the answer right?
-      against: By variant, the name of the one that it is compared with: its baseline.
+      pairs: Names of a variant and of the one that it is compared with: its baseline.
 
     Returns:
-      A comparison for every pair that shares a seed, in the order of `against`. Holm's correction
-      is over all that are returned, as one family.
+      A comparison for every pair that shares a seed, in the order of `pairs`. Holm's correction is
+      over all that are returned, as one family.
 
     Raises:
       InputError: if runs were asked different questions, or fewer than two.
     """
     compared = [
         _compare(variant, outcomes[variant], baseline, outcomes[baseline])
-        for variant, baseline in against.items()
+        for variant, baseline in pairs
         if outcomes.get(variant, {}).keys() & outcomes.get(baseline, {}).keys()
     ]
     corrected = holm([comparison.p for comparison in compared])

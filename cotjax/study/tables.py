@@ -9,7 +9,11 @@ from typing import Any
 from cotjax.json_files import replace_file
 
 Row = dict[str, Any]
-FAMILIES = {"baseline": "comparisons", "against": "comparisons_against"}
+FAMILIES = {
+    "baseline": "comparisons",
+    "against": "comparisons_against",
+    "vote": "comparisons_vote",
+}
 
 OF_RUN = ("variant", "seed", "steps", "targets", "supervised_tokens", "flops", "seconds")
 OF_SPLIT = (
@@ -34,7 +38,7 @@ OF_VOTE = (
     "mean_tokens",
     "seconds",
 )
-ASKED = {"test": OF_SPLIT, "train": OF_SPLIT, "test_vote": OF_VOTE}
+SUMMARIES = {"test": OF_SPLIT, "train": OF_SPLIT, "test_vote": OF_VOTE}
 OF_COMPARISON = (
     "variant",
     "baseline",
@@ -64,7 +68,7 @@ def run_rows(results: Mapping[str, Any]) -> list[Row]:
         | {axis: of_variant[run["variant"]].get(axis) for axis in axes}
         | {
             f"{asked}_{name}": (run.get(asked) or {}).get(name)
-            for asked, names in ASKED.items()
+            for asked, names in SUMMARIES.items()
             for name in names
         }
         for settings, group in _groups(results)
@@ -75,8 +79,8 @@ def run_rows(results: Mapping[str, Any]) -> list[Row]:
 def comparison_rows(results: Mapping[str, Any]) -> list[Row]:
     """A row a comparison: at the variants' own settings, then at shared ones.
 
-    Its family tells those with the study's baseline from those with what a variant names itself;
-    Holm's correction is over each by itself.
+    Its family tells those with the study's baseline, those with what a variant names itself, and
+    those of a vote with the likeliest answers apart; Holm's correction is over each by itself.
     """
     return [
         {name: comparison.get(name) for name in OF_COMPARISON}

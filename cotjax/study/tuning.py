@@ -12,8 +12,10 @@ from typing import Any
 
 from cotjax.errors import InputError
 from cotjax.json_files import dump_json, read_json, replace_file
-from cotjax.study.grid import PlannedRun, Study, Tuning, Variant, config_of, plan_tuning
-from cotjax.study.plan import RESULT, state_of
+from cotjax.study.definition import Study, Tuning, Variant
+from cotjax.study.grid import PlannedRun, config_of, plan_tuning
+from cotjax.study.kept import RESULT, read_kept
+from cotjax.study.plan import state_of
 
 CHOICES = "choices.json"  # in the workdir of a study that tunes
 NOT_OVER = "its settings are not chosen yet: not all of its tuning runs are over"
@@ -154,7 +156,7 @@ def _tried(workdir: Path, runs: Sequence[PlannedRun], variant: Variant) -> list[
     tried = []
     for settings in dict.fromkeys(tuple(run.settings.items()) for run in mine):
         values = tuple(
-            read_json(workdir / run.folder / RESULT)["validation"]
+            read_kept(workdir / run.folder / RESULT, "validation")["validation"]
             if states[run.name] == "finished"
             else None
             for run in mine

@@ -16,6 +16,7 @@ from ml_collections.config_dict import ConfigDict
 from rich.progress import Progress
 
 from cotjax import config as configs
+from cotjax.claims import alone_in, refuse_if_in_use
 from cotjax.data.steps import Steps
 from cotjax.errors import InputError, NotFiniteError
 from cotjax.mesh import BATCH_AXES, initialize_distributed, make_mesh, wait_for_all
@@ -70,15 +71,29 @@ def train(
     initialize_distributed()
     mesh = make_mesh(config.mesh.to_dict())
     workdir = Path(workdir).absolute()
+    refuse_if_in_use(workdir)
     configs.check_same_run(config, workdir)
     row_multiple = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     experiment = prepare(config, row_multiple * config.optimizer.accumulation)
     check_same_data(experiment, workdir)
     wait_for_all("training: every host has checked the workdir")
-    workdir.mkdir(parents=True, exist_ok=True)
-    if jax.process_index() == 0:
-        configs.dump(config, workdir / "config.json")
-        save_run_files(experiment, workdir)
+    with alone_in(workdir):
+        workdir.mkdir(parents=True, exist_ok=True)
+        if jax.process_index() == 0:
+            configs.dump(config, workdir / "config.json")
+            save_run_files(experiment, workdir)
+        step, metrics = _train_in(workdir, config, experiment, mesh, progress)
+        return TrainResult(step, metrics, time.monotonic() - start)
+
+
+def _train_in(
+    workdir: Path,
+    config: ConfigDict,
+    experiment: Experiment,
+    mesh: Mesh,
+    progress: Progress | None,
+) -> tuple[int, dict[str, float]]:
+    """Trains in a folder that is this job's; returns the steps done and the last metrics."""
     with RunWriter(workdir, progress) as writer:
         run = _Run(config, experiment, mesh, workdir, writer)
         try:
@@ -88,7 +103,7 @@ def train(
             run.train(state)
         finally:
             run.saves.close()
-        return TrainResult(run.step, run.metrics, time.monotonic() - start)
+        return run.step, run.metrics
 
 
 class _Run:
@@ -122,18 +137,21 @@ class _Run:
         self.step = 0
 
     def start_or_resume(self) -> TrainState:
-        """The latest checkpoint of the workdir, or pretrained weights, or random ones."""
-        latest = self.saves.latest_step()
-        if latest is None:
+        """The newest whole checkpoint of the workdir, or pretrained weights, or random ones."""
+        restored = self.saves.restore()
+        if restored is None:
             return self._start()
-        state, self.best, losses = self.saves.restore(latest)
-        self.step = latest
-        self.watch.start(latest, losses)
-        self.writer.forget_after(latest)
+        for problem in restored.problems:
+            self.writer.say(problem)
+        self.step, self.best = restored.step, restored.best
+        self.watch.start(self.step, restored.losses)
+        lost = self.writer.forget_after(self.step)
         for line in read_scalars(self.workdir):
             self.metrics |= {name: value for name, value in line.items() if "/" in name}
-        self.writer.say(f"resumed after step {latest}")
-        return state
+        if lost:
+            self.writer.say(f"{lost} step(s) were logged but not saved: they are taken again")
+        self.writer.say(f"resumed after step {self.step}")
+        return restored.state
 
     def train(self, state: TrainState) -> None:
         """Steps to the end; goes back where the numbers go wrong and the config says so."""
@@ -181,7 +199,12 @@ class _Run:
         log = StepLog(self.experiment.model, self.mesh, self.writer, self._see)
         log.start(first, total)
         fed = global_batches(self.steps, self.experiment.tokenizer.eos, first, total, self.mesh)
-        with stop_signals() as stopped, closing(log), closing(profiler):
+        with (
+            stop_signals(self.saves.whole_step) as stopped,
+            closing(log),
+            closing(profiler),
+            closing(fed),
+        ):
             for work, batch in fed:
                 with profiler.step(self.step):
                     state, metrics = take_step(state, batch, seed)
@@ -280,6 +303,7 @@ class _Run:
                 "another --workdir"
             )
         state, steps = self.start_or_resume(), self.steps
+        to_step = self.step
         are_finite = self._finite_parts(state, steps)
         rows = rows_at_fault(steps, range(first - 1, last), to_step, are_finite)
         self.steps = steps.without(rows, to_step)

@@ -116,6 +116,7 @@ def prepare(config: ConfigDict, row_multiple: int) -> Experiment:
     table, counts["inputs/cut"], counts["inputs/tokens_cut"] = cut_inputs(
         table, _question_length(step_config), tokenizer.eos
     )
+    counts["inputs/count"] = len(table.inputs.lengths)
     draw_weights = examples.draw_weights and np.array(examples.draw_weights)
     steps = Steps(table, step_config, draw_weights)
     counts["rationales/cut"], counts["rationales/tokens_cut"] = steps.count_cut()
@@ -253,7 +254,7 @@ def _loss_weights(config: ConfigDict) -> dict[str, Any]:
     loss = config.loss
     if config.data.order == "multitask":
         weights = {"label_weight": loss.alpha, "rationale_weight": 1 - loss.alpha}
-        return weights | {"normalise": "kinds"}
+        return weights | {"normalise": "tasks"}
     return {name: loss[name] for name in ("label_weight", "rationale_weight", "normalise")}
 
 

@@ -1,7 +1,10 @@
 """What a run saves and goes on from: never a state that holds NaN or infinity."""
 
+import dataclasses
 import math
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
@@ -17,6 +20,25 @@ from cotjax.training.prepare import Experiment, optimizer_of
 from cotjax.training.step import TrainState, abstract_state
 
 
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """What a run goes on from.
+
+    Attributes:
+      step: Steps done.
+      state: After them.
+      best: The highest metric until then, -inf where there was none.
+      losses: Recent ones, oldest first.
+      problems: What was wrong with newer checkpoints, a line each.
+    """
+
+    step: int
+    state: TrainState
+    best: float
+    losses: list[float]
+    problems: tuple[str, ...]
+
+
 class Saves:
     """The checkpoints of a run, with what a resumed one must know of it."""
 
@@ -24,13 +46,17 @@ class Saves:
         """Opens, and makes, the folder of checkpoints."""
         self._config, self._experiment, self._mesh = config, experiment, mesh
         self._workdir = workdir
-        self._checkpoints = Checkpoints(
-            workdir / "checkpoints", keep_latest=config.checkpoint.keep_latest
-        )
+        self._folder = workdir / "checkpoints"
+        self._checkpoints = Checkpoints(self._folder, keep_latest=config.checkpoint.keep_latest)
 
     def latest_step(self) -> int | None:
         """The newest step that is saved, or is being saved."""
         return self._checkpoints.latest_step()
+
+    def whole_step(self) -> int:
+        """The newest step that is saved, and not only being saved; 0 where none is."""
+        names = [path.name for path in self._folder.glob("*")]
+        return max((int(name) for name in names if name.isdigit()), default=0)
 
     def check(self, state: TrainState, step: int) -> None:
         """Raises NotFiniteError, naming the leaves, for a state that is not to be saved."""
@@ -69,13 +95,37 @@ class Saves:
         }
         self._checkpoints.save(step, state.params, state.opt_state, meta, metric, wait=wait)
 
-    def restore(self, step: int) -> tuple[TrainState, float, list[float]]:
-        """State, best metric and recent losses of a step."""
+    def restore(self) -> Restored | None:
+        """The newest checkpoint that is whole, None where there is none at all.
+
+        Newer ones that are damaged are set aside, so that a run saves these steps anew.
+
+        Raises:
+          InputError: if none is whole, naming what is wrong with the newest.
+        """
+        problems: dict[int, InputError] = {}
+        for step in reversed(self._checkpoints.all_steps()):
+            try:
+                state, meta = self._restore(step)
+            except InputError as error:
+                problems[step] = error
+                continue
+            asides = {damaged: self._checkpoints.set_aside(damaged).name for damaged in problems}
+            told = tuple(
+                f"{problem}: it is now {asides[damaged]}, and step {step} is gone on with"
+                for damaged, problem in problems.items()
+            )
+            best = meta["best"] if meta["best"] is not None else -math.inf
+            losses = meta.get("losses", [])  # older checkpoints have none
+            return Restored(step, state, best, losses, told)
+        if problems:
+            raise next(iter(problems.values()))
+        return None
+
+    def _restore(self, step: int) -> tuple[TrainState, dict[str, Any]]:
         like = abstract_state(self._experiment.model, optimizer_of(self._config)[0], self._mesh)
         params, opt_state, meta = self._checkpoints.restore(step, like.params, like.opt_state)
-        best = meta["best"] if meta["best"] is not None else -math.inf
-        losses = meta.get("losses", [])  # older checkpoints have none
-        return TrainState(jax.numpy.int32(step), params, opt_state), best, losses
+        return TrainState(jax.numpy.int32(step), params, opt_state), meta
 
     def wait(self) -> None:
         """Returns when everything saved is on disk."""
@@ -90,14 +140,15 @@ def check_same_data(experiment: Experiment, workdir: Path) -> None:
     """Refuses to go on where a checkpoint was trained on other data; nothing is written before."""
     if not (workdir / "checkpoints").is_dir():
         return
-    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
-    try:
-        latest = checkpoints.latest_step()
-        if latest is None or checkpoints.meta(latest)["data_fingerprint"] == experiment.fingerprint:
-            return
-    finally:
-        checkpoints.close()
-    raise InputError(
-        f"{workdir}: its run was trained on other data than config.data.records and "
-        "config.task.source give now; restore the data or choose another --workdir"
-    )
+    with closing(Checkpoints(workdir / "checkpoints", read_only=True)) as checkpoints:
+        for step in reversed(checkpoints.all_steps()):
+            try:
+                fingerprint = checkpoints.meta(step)["data_fingerprint"]
+            except InputError:  # damaged: it is not gone on with
+                continue
+            if fingerprint == experiment.fingerprint:
+                return
+            raise InputError(
+                f"{workdir}: its run was trained on other data than config.data.records and "
+                "config.task.source give now; restore the data or choose another --workdir"
+            )

@@ -56,7 +56,7 @@ def init_state(
     `params` are random by the seed, or those given, which then belong to the state: the first step
     donates their buffers.
     """
-    optimizer = _without_rate(optimizer)
+    optimizer = without_rate(optimizer)
     if params is None:
         return _compiled_init(config, optimizer, mesh)(seed)
     params = jax.device_put(params, _shardings(config, optimizer, mesh).params)
@@ -114,7 +114,7 @@ def train_step(
     """
     make_schedule(schedule, optimizer.learning_rate)  # refuses an unknown name now
     how = (schedule.name, label_smoothing, z_loss, accumulation, mesh)
-    compiled = _compiled_step(config, _without_rate(optimizer), *how)
+    compiled = compiled_step(config, without_rate(optimizer), *how)
     numbers = dataclasses.astuple(schedule)[1:]  # all but the name
 
     def step(state: TrainState, batch: Batch, seed: int) -> tuple[TrainState, Metrics]:
@@ -123,13 +123,13 @@ def train_step(
     return step
 
 
-def _without_rate(optimizer: OptimizerConfig) -> OptimizerConfig:
+def without_rate(optimizer: OptimizerConfig) -> OptimizerConfig:
     """The optimizer but for its learning rate, which is an argument of what is compiled."""
     return dataclasses.replace(optimizer, learning_rate=0.0)
 
 
 @functools.cache
-def _compiled_step(
+def compiled_step(
     config: T5Config,
     optimizer: OptimizerConfig,
     schedule_name: str,
@@ -138,6 +138,7 @@ def _compiled_step(
     accumulation: int,
     mesh: Mesh,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
+    """What `train_step` runs: jitted (state, batch, seed, peak rate, the schedule's numbers)."""
     gradients_of = _gradients_of(config, optimizer, label_smoothing, z_loss, accumulation, mesh)
     shardings = _shardings(config, optimizer, mesh)
     whole = NamedSharding(mesh, P())
@@ -177,7 +178,7 @@ def finite_check(
 ) -> Callable[[Params, Batch, int, int], jax.Array]:
     """The jitted (params, batch, seed, step) -> whether that train step would be finite."""
     how = (label_smoothing, z_loss, accumulation, mesh)
-    return _compiled_check(config, _without_rate(optimizer), *how)
+    return _compiled_check(config, without_rate(optimizer), *how)
 
 
 @functools.cache

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from cotjax.errors import InputError
 from cotjax.json_files import dump_json
 
 
@@ -60,8 +62,10 @@ class RunWriter:
         import tensorflow as tf
 
         self._scalars, self._faults = workdir / "metrics.jsonl", workdir / "faults.jsonl"
-        self._log = (workdir / "log.txt").open("a", encoding="utf-8")
-        self._events = tf.summary.create_file_writer(str(workdir / "events"))
+        self._log_file, self._events_folder = workdir / "log.txt", workdir / "events"
+        self._log = self._log_file.open("a", encoding="utf-8")
+        with _named(self._events_folder):
+            self._events = tf.summary.create_file_writer(str(self._events_folder))
 
     def __enter__(self) -> "RunWriter":
         if not self._shared:
@@ -72,15 +76,18 @@ class RunWriter:
         if not self._shared:
             self.progress.stop()
         if self._first:
-            self._events.close()
-            self._log.close()
+            with _named(self._events_folder):
+                self._events.close()
+            with _named(self._log_file):
+                self._log.close()
 
     def say(self, text: str) -> None:
         """Writes a line to the terminal (unless the bar is another's) and to log.txt."""
         if not self._first:
             return
-        self._log.write(text + "\n")
-        self._log.flush()
+        with _named(self._log_file):
+            self._log.write(text + "\n")
+            self._log.flush()
         if not self._shared:
             self.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
@@ -91,7 +98,7 @@ class RunWriter:
         import tensorflow as tf
 
         _append(self._scalars, {"step": step} | dict(values))
-        with self._events.as_default(step):
+        with _named(self._events_folder), self._events.as_default(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
@@ -100,19 +107,41 @@ class RunWriter:
         if self._first:
             _append(self._faults, {"step": step} | dict(values))
 
-    def forget_after(self, step: int) -> None:
-        """Drops the scalars and faults of steps that a resumed run will take again."""
+    def forget_after(self, step: int) -> int:
+        """Drops the scalars and faults of steps that a resumed run will take again.
+
+        Returns:
+          How many steps these are: those after `step` that were logged.
+        """
+        last = step
         for file in (self._scalars, self._faults) if self._first else ():
             if file.exists():
-                kept = [line for line, values in _read_lines(file) if values["step"] <= step]
+                lines = _read_lines(file)
+                kept = [line for line, values in lines if values["step"] <= step]
+                last = max([last, *(values["step"] for _, values in lines)])
                 temporary = file.with_suffix(".tmp")
                 temporary.write_bytes(b"".join(line + b"\n" for line in kept))
                 temporary.replace(file)
+        return last - step
 
 
 def _append(file: Path, values: Mapping[str, Any]) -> None:
-    with file.open("a", encoding="utf-8") as lines:
+    with _named(file), file.open("a", encoding="utf-8") as lines:
         lines.write(dump_json(values) + "\n")
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Says which file could not be written: errors of open files, and TensorFlow's, do not."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from error
+    except Exception as error:
+        if type(error).__module__.startswith("tensorflow."):
+            reason = str(error).partition("\n")[0].rpartition("; ")[2]
+            raise InputError(f"{file}: cannot be written ({reason})") from error
+        raise
 
 
 def read_scalars(workdir: Path) -> list[dict[str, float]]:

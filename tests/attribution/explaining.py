@@ -62,13 +62,14 @@ def explain(
     student: Student | None = None,
     batch_size: int = 4,
     count: int = 0,
+    path: tuple[float, float] = (0.0, 1.0),
 ):
     """What a method says of every layout, with `count` donors: a list of {name: numpy row}."""
     student, made, laid = student or tiny.student(), make_order(order), layouts(order)
     instead, found = donors(order, count), [{} for _ in laid]
     for rows in group([layout.lengths for layout in laid], student.mesh, batch_size):
         members, others = ([of[member] for member in rows.members] for of in (laid, instead))
-        batch = to_devices(fill(rows, members, made, 0, others), student.mesh)
+        batch = to_devices(fill(rows, members, made, 0, others, path), student.mesh)
         sizes = (made.reads_rationale, rows.lengths[2], student.tokenizer.unknown)
         run = compiled(function, student.config, student.mesh, *sizes)
         results = to_host(run(student.params, batch))

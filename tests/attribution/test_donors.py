@@ -1,6 +1,11 @@
 """Donors: rationales of another label, word for word in another's place."""
 
+from collections import Counter
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cotjax.attribution.donors import Donors
 from cotjax.errors import InputError
@@ -61,3 +66,40 @@ def test_draws_depend_on_the_name_alone():
     assert drawn("x", "z")[0] == mine
     assert drawn("y", "x") == [other, mine]
     assert mine != other
+
+
+LENGTHS_AND_LABELS = st.lists(st.tuples(st.integers(0, 5), st.sampled_from("abc")), min_size=2)
+
+
+@given(LENGTHS_AND_LABELS, st.data())
+def test_donors_are_the_nearest_in_length_of_all_others(rationales, data):
+    """As every other rationale's distance says."""
+    made = Donors(
+        [f"n{number}" for number in range(len(rationales))],
+        [label for _, label in rationales],
+        [([0] * words, range(words)) for words, _ in rationales],
+        UNKNOWN,
+    )
+    number = data.draw(st.integers(0, len(rationales) - 1))
+    words, label = rationales[number]
+    others = [other for other, (_, its) in enumerate(rationales) if its != label]
+    count = data.draw(st.integers(0, len(others)))
+    drawn = made._of(number, count)
+    assert len(set(drawn)) == count
+    assert set(drawn) <= set(others)
+    distances = sorted(abs(rationales[other][0] - words) for other in others)
+    assert [abs(rationales[other][0] - words) for other in drawn] == distances[:count]
+
+
+def test_of_those_equally_near_each_is_drawn_as_often():
+    """A word less or more; nothing else is as near, and own labels never come."""
+    words = [2, 4, 4, 2, 1, *[3] * 2_000]
+    made = Donors(
+        [f"n{number}" for number in range(len(words))],
+        [*"bbcbb", *"a" * 2_000],
+        [([0] * count, range(count)) for count in words],
+        UNKNOWN,
+    )
+    drawn = Counter(made._of(number, 1)[0] for number in range(5, len(words)))
+    assert set(drawn) == {0, 1, 2, 3}
+    assert np.abs(np.array(list(drawn.values())) - 500).max() < 5 * np.sqrt(2_000 * 3 / 16)

@@ -88,6 +88,16 @@ def test_expected_gradients_add_up_to_the_mean_over_donors(order):
             assert (one["scores"][word - 1] == 0) == same
 
 
+@pytest.mark.parametrize("order", ORDERS)
+def test_parts_of_a_path_add_up_to_the_whole(order):
+    """A tenth and the rest of it."""
+    parts = [explain(integrated_gradients, order, path=path) for path in ((0.0, 0.1), (0.1, 1.0))]
+    for whole, *its in zip(explain(integrated_gradients, order), *parts, strict=True):
+        assert its[0]["gain"] + its[1]["gain"] == pytest.approx(whole["gain"], abs=1e-5)
+        summed = its[0]["scores"] + its[1]["scores"]
+        np.testing.assert_allclose(summed, whole["scores"], atol=1e-3)
+
+
 def check_complete(found: list[dict], gains: np.ndarray) -> None:
     """The scores of every example add up to what its rationale gains, within 1 %.
 

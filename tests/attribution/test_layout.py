@@ -60,8 +60,11 @@ def test_a_batch_of_a_rationale_that_is_said():
         "says_label": [0, 0, 0, 0, 0, 0, 1, 1, 0],
         "words": [0, 1, 2, 2, 3, 0, 0, 0, 0],
         "segment_source": [1],
+        "path": [0, 1],
     }
-    assert all(name == "segment_source" or not rows[1].any() for name, rows in batch.items())
+    assert all(
+        name in ("segment_source", "path") or not rows[1].any() for name, rows in batch.items()
+    )
 
 
 def test_a_batch_of_a_rationale_that_is_read():

@@ -104,6 +104,20 @@ def test_a_rationale_is_scored_once(tmp_path):
         written(tmp_path, LINE, LINE)
 
 
+@pytest.mark.parametrize(
+    ("scores", "gain", "complete"),
+    [
+        ((1.0, 2.0), None, True),
+        ((1.0, 1.009), 2.0, True),
+        ((1.0, -3.03), -2.0, False),
+        ((0.0504, 0.0005), 0.05, True),  # a thousandth of a nat
+        ((0.0504, 0.0007), 0.05, False),
+    ],
+)
+def test_scores_are_complete_if_they_add_up(scores, gain, complete):
+    assert WordScores("q", 0, text_hash("a b"), scores, gain).complete == complete
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_scores_are_finite(bad):
     with pytest.raises(InputError, match="finite"):

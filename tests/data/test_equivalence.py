@@ -116,7 +116,7 @@ def test_unused_space_carries_no_loss():
 def test_two_tasks_train_alike_on_every_mesh(sizes, accumulation):
     """Whichever device or microbatch holds the label of a question, and whichever the rationale."""
     table = random_table([1] * 24, order="multitask")
-    config = step_config("multitask", batch_size=24, target_length=24, normalise="kinds")
+    config = step_config("multitask", batch_size=24, target_length=24, normalise="tasks")
     steps = Steps(table, dataclasses.replace(config, row_multiple=8 * accumulation))
     batch = next(batches(steps, EOS, 0, 1))[1]
     (one, one_metrics), (many, many_metrics) = (

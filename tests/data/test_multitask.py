@@ -23,7 +23,7 @@ L, R, E = 1, 3, 5  # LABEL, RATIONALE, EOS
 
 def multitask(alpha: float = 0.5, perturbation: str = "none", **fields):
     """What a config with this alpha resolves to."""
-    weights = {"label_weight": alpha, "rationale_weight": 1 - alpha, "normalise": "kinds"}
+    weights = {"label_weight": alpha, "rationale_weight": 1 - alpha, "normalise": "tasks"}
     return step_config("multitask", perturbation, **(weights | fields))
 
 

@@ -96,25 +96,34 @@ def test_one_per_epoch_weighs_one_whatever_the_question_weight():
 
 
 COUNTS = st.integers(0, 50)
-
-
-@given(
-    st.sampled_from(list(ORDERS)),
-    st.lists(st.tuples(COUNTS, COUNTS, st.sampled_from([1.0, 0.5, 1 / 3])), min_size=1, max_size=5),
-    st.just(0.0) | st.floats(1e-3, 2),
-    st.just(0.0) | st.floats(1e-3, 2),
-    st.sampled_from(["tokens", "kinds"]),
+TARGETS = st.lists(
+    st.tuples(COUNTS, COUNTS, st.sampled_from([1.0, 0.5, 1 / 3])), min_size=1, max_size=5
 )
-def test_groups_count_what_their_weights_say(order, targets, label, rationale, normalise):
-    """Sums of weights are 1, or those of the groups that have tokens; none is negative."""
-    order = make_order(order)
+GROUP_WEIGHT = st.just(0.0) | st.floats(1e-3, 2)
+
+
+def counted(order, targets):
+    """Tokens of each reply, target and kind, and the targets' weights, as `targets` says."""
     tokens = np.zeros((len(order.replies), len(targets), NUM_KINDS), np.int64)
     for number, reply in enumerate(order.replies):
         for target, (labels, rationales, _) in enumerate(targets):
             says = {L: labels, R: rationales, C: 2, E: 1}
             for kind in (*reply.segments, E):
                 tokens[number, target, kind] = says[kind]
-    weights = np.array([weight for *_, weight in targets])
+    return tokens, np.array([weight for *_, weight in targets])
+
+
+@given(
+    st.sampled_from(list(ORDERS)),
+    TARGETS,
+    GROUP_WEIGHT,
+    GROUP_WEIGHT,
+    st.sampled_from(["tokens", "tasks"]),
+)
+def test_groups_count_what_their_weights_say(order, targets, label, rationale, normalise):
+    """Sums of weights are 1, or those of the groups that have tokens; none is negative."""
+    order = make_order(order)
+    tokens, weights = counted(order, targets)
     got = loss_coefficients(tokens, weights, order, label, rationale, normalise)
     assert got.shape == tokens.shape
     assert np.isfinite(got).all()
@@ -128,7 +137,39 @@ def test_groups_count_what_their_weights_say(order, targets, label, rationale, n
             sums[name] += float((tokens[number, :, kind] * got[number, :, kind]).sum())
             present[name] |= bool(tokens[number, :, kind].any())
     asked = {"label": label * present["label"], "rationale": rationale * present["rationale"]}
-    if normalise == "kinds":
+    if normalise == "tasks":
         assert sums == pytest.approx(asked, rel=1e-5)
     else:
         assert sum(sums.values()) == pytest.approx(float(sum(asked.values()) > 0), rel=1e-5)
+
+
+@given(TARGETS, GROUP_WEIGHT, GROUP_WEIGHT)
+def test_a_label_token_weighs_the_same_in_every_order(targets, label, rationale):
+    """With `kinds`; an EOS that closes the label weighs as much as one of its tokens."""
+    weights, said = {}, any(labels for labels, *_ in targets)
+    for name in ORDERS:
+        order = make_order(name)
+        tokens, shares = counted(order, targets)
+        got = loss_coefficients(tokens, shares, order, label, rationale, "kinds")
+        assert np.isfinite(got).all()
+        weights[name] = got[0, :, L]
+        assert (tokens * got)[..., L].sum() == pytest.approx(label * said, rel=1e-5)
+        if order.replies[0].ends_with_label:
+            has_label = tokens[0, :, L] > 0
+            np.testing.assert_array_equal(got[0, has_label, E], got[0, has_label, L])
+    for one in weights.values():
+        np.testing.assert_array_equal(one, weights["label_only"])
+
+
+def test_a_label_of_one_token_weighs_one_wherever_it_stands():
+    """As a step of two targets has it: half a step's label each, EOS beside it or not."""
+    for order, of_eos in (
+        ("label_only", 1 / 2),
+        ("rationale_first", 1 / 2),
+        ("label_first", 1 / 10),
+    ):
+        made = make_order(order)
+        tokens, shares = counted(made, [(1, 2, 1.0), (1, 2, 1.0)])
+        got = loss_coefficients(tokens, shares, made, 1.0, 1.0, "kinds")
+        np.testing.assert_allclose(got[0, :, L], 1 / 2)
+        np.testing.assert_allclose(got[0, :, E], of_eos)

@@ -100,6 +100,12 @@ def against() -> dict[str, Any]:
         | {"variant": "shuffled", "baseline": "first", "unpaired": []}
         | {"difference": -0.235, "low": -0.345, "high": -0.125, "p": 0.0123, "p_holm": 0.0246}
     ]
+    found["comparisons_vote"] = [
+        _comparison()
+        | {"variant": f"{name} by vote", "baseline": name, "unpaired": unpaired}
+        | {"difference": 0.02, "low": -0.28, "high": 0.32, "p": 0.56, "p_holm": 0.8}
+        for name, unpaired in (("first", []), ("shuffled", [2]))
+    ]
     more = _difference("test-8", won=True) | {"variant": "shuffled", "baseline": "first"}
     found["differences"].append(more | {"without_targets": [None, None]})
     return found

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from configs.default import get_config as default_config
-from cotjax.study.grid import Study, Variant
+from cotjax.study.definition import Study, Variant
 
 PLAIN = Variant("plain", "label only", {"data.order": "label_only"})
 WHOLE = Variant("whole", "label first", {})

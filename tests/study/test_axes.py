@@ -5,7 +5,8 @@ import pytest
 from configs.default import get_config as default_config
 from cotjax.errors import InputError
 from cotjax.study.axes import along, cross
-from cotjax.study.grid import Study, Variant, plan
+from cotjax.study.definition import Study, Variant
+from cotjax.study.grid import plan
 
 ORDERS = (
     Variant("label_first", "label first", {"data.order": "label_first"}),
@@ -67,13 +68,26 @@ def test_what_members_are_compared_with_is_in_their_place():
     )
     crossed = cross(ORDERS, (intact, *masked))
     assert {variant.name: variant.against for variant in crossed} == {
-        "label_first-intact": None,
-        "label_first-mask-0.5": "label_first-intact",
-        "rationale_first-intact": None,
-        "rationale_first-mask-0.5": "rationale_first-intact",
+        "label_first-intact": (),
+        "label_first-mask-0.5": ("label_first-intact",),
+        "rationale_first-intact": (),
+        "rationale_first-mask-0.5": ("rationale_first-intact",),
     }
-    (both,) = cross([Variant("b", "b", {}, against="a")], [Variant("y", "y", {}, against="x")])
-    assert both.against == "a-x"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "against"),
+    [
+        ("a", "x", ("a-x",)),
+        (("a", "c"), (), ("a-y", "c-y")),
+        (("a", "c"), ("x", "z"), ("a-x", "a-z", "c-x", "c-z")),
+        ((), (), ()),
+    ],
+)
+def test_of_several_that_members_are_compared_with_every_combination_is(first, second, against):
+    members = Variant("b", "b", {}, against=first), Variant("y", "y", {}, against=second)
+    (both,) = cross(*([member] for member in members))
+    assert both.against == against
 
 
 def test_two_axes_of_one_field_are_refused():

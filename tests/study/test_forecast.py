@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from cotjax.data.work import Work
+from cotjax.study.definition import Tuning, Variant
 from cotjax.study.forecast import forecast, show_forecast
-from cotjax.study.grid import Tuning, Variant, plan_tuning
+from cotjax.study.grid import plan_tuning
 from cotjax.study.plan import Part
 from cotjax.training.prepare import prepare
 from cotjax.training.throughput import train_flops
@@ -92,6 +93,37 @@ def test_a_vote_that_was_not_taken_is_told(workdir, tmp_path, capsys):
     assert forecast(study, workdir, Part())[0].state.word == "to vote"
     show_forecast(study, workdir, Part(), Console(width=100, force_terminal=False))
     assert "1 to vote; time left: 0:00:00; votes come on top" in capsys.readouterr().out
+
+
+def test_asking_the_student_takes_time_too(workdir, tmp_path, capsys):
+    said_first = Variant("first", "rationale first", {"data.order": "rationale_first"})
+    study = small_study(tmp_path, PLAIN, said_first, seeds=(0, 1), samples=5)
+
+    def finish(name: str, samples: int = 5, **asked: float) -> None:
+        result = {"steps": 3, "supervised_tokens": 48, "seconds": 30.0}
+        result |= {of: {"seconds": seconds, "samples": samples} for of, seconds in asked.items()}
+        (workdir / "runs" / name).mkdir(parents=True, exist_ok=True)
+        (workdir / "runs" / name / "result.json").write_text(json.dumps(result))
+
+    def seconds() -> dict[str, float]:
+        return {one.run.name: one.seconds for one in forecast(study, workdir, Part())}
+
+    def told() -> str:
+        show_forecast(study, workdir, Part(), Console(width=100, force_terminal=False))
+        return capsys.readouterr().out
+
+    finish("plain-seed0", test=5.0, train=2.0)
+    assert seconds() == {  # 10 a step, of which one is left of plain-seed1, and 7 of asking
+        "plain-seed0": 0.0, "first-seed0": 37.0, "plain-seed1": 17.0, "first-seed1": 37.0,
+    }  # fmt: skip
+    assert "time left: 0:01:31; votes come on top" in told()
+    finish("first-seed0", test=6.0, train=4.0, test_vote=80.0)
+    assert seconds()["first-seed1"] == 30 + 10 + 80
+    assert seconds()["plain-seed1"] == 17.0  # which takes no vote
+    assert "votes come on top" not in told()
+    finish("first-seed1", samples=4, test=6.0, train=4.0, test_vote=70.0)
+    assert seconds()["first-seed1"] == 80.0  # to vote again, of five
+    assert "1 to vote; time left: 0:01:37" in told()
 
 
 def test_variants_that_have_not_chosen_are_told_too(tmp_path):

@@ -9,7 +9,8 @@ import pytest
 from configs.default import get_config as default_config
 from cotjax import config as configs
 from cotjax.errors import InputError
-from cotjax.study.grid import Study, Tuning, Variant, config_of, is_small, load, plan, plan_tuning
+from cotjax.study.definition import Study, Tuning, Variant
+from cotjax.study.grid import config_of, is_small, load, plan, plan_tuning
 from tests.conftest import REPOSITORY
 
 PLAIN = Variant("plain", "label only", {"data.order": "label_only"})
@@ -84,10 +85,26 @@ def test_a_study_evaluates_no_test_questions_on_the_way():
         (study(Variant("../up", "up", {})), "lower-case"),
         (study(Variant("a..b", "up", {})), "lower-case"),
         (study(Variant("a-", "up", {})), "lower-case"),
-        (study(Variant("a", "a", {}, against="a")), "'a': against names itself"),
+        (study(PLAIN, Variant("a", "a", {}, against="a")), "'a': against='a' is itself"),
         (
             study(PLAIN, Variant("a", "a", {}, against="plane")),
             "'a': against='plane' is no variant.*'plain'",
+        ),
+        (
+            study(PLAIN, WORDS, Variant("a", "a", {}, against=("words", "plain"))),
+            "'a': against='plain': every variant is compared with the baseline; leave it out",
+        ),
+        (
+            study(PLAIN, Variant("a", "a", {}, against="plain"), baseline="a"),
+            "'a': against='plain': every variant is compared with the baseline",
+        ),
+        (
+            study(PLAIN, WORDS, Variant("a", "a", {}, against=("words", "words"))),
+            "'a': against='words': the two are compared already",
+        ),
+        (
+            study(PLAIN, Variant("a", "a", {}, against="b"), Variant("b", "b", {}, against="a")),
+            "'a': against='b': the two are compared already",
         ),
         (study(PLAIN, samples=0), "samples=0: must be 1 or more"),
         (study(PLAIN, WORDS, samples=3), "samples=3: no variant says a rationale before its label"),
@@ -102,6 +119,16 @@ def test_a_study_evaluates_no_test_questions_on_the_way():
 def test_a_list_of_runs_is_refused(wrong, message):
     with pytest.raises(InputError, match=message):
         plan(wrong)
+
+
+def test_one_may_be_compared_with_several_others():
+    several = Variant("a", "a", {}, against=("words", "other"))
+    found = study(PLAIN, WORDS, Variant("other", "o", {}, against="words"), several)
+    plan(found)
+    assert found.families == {
+        "comparisons": [("words", "plain"), ("other", "plain"), ("a", "plain")],
+        "comparisons_against": [("other", "words"), ("a", "words"), ("a", "other")],
+    }
 
 
 def test_those_that_say_a_rationale_first_can_vote():

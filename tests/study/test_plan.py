@@ -7,7 +7,8 @@ import pytest
 
 from configs.default import get_config as default_config
 from cotjax.errors import InputError
-from cotjax.study.grid import Study, Tuning, Variant, plan, plan_tuning
+from cotjax.study.definition import Study, Tuning, Variant
+from cotjax.study.grid import plan, plan_tuning
 from cotjax.study.plan import Part, State, state_of
 from cotjax.study.tuning import Choice, Choices, final_runs
 

@@ -10,7 +10,8 @@ import pytest
 from matplotlib.axes import Axes
 from rich.console import Console
 
-from cotjax.study.report import comparison_table, page
+from cotjax.study.report import page
+from cotjax.study.terminal import comparison_table
 from tests.study.drawn import against, results, tuned
 
 SCRIPT = "<script>alert('$x$')</script>"

@@ -5,8 +5,8 @@ import pytest
 from cotjax.study import report_axes
 from cotjax.study.axes import along as variants_along
 from cotjax.study.axes import cross
-from cotjax.study.grid import Variant
-from cotjax.study.report_axes import along, axes_figures, common_words
+from cotjax.study.definition import Variant
+from cotjax.study.report_axes import axes_figures, common_words, lines_on
 from tests.study.drawn import results
 
 ORDERS = (
@@ -39,7 +39,7 @@ KEPT = variants_along("data.words.k", (1, 2), name="kept", title="{} words")
 )  # fmt: skip
 def test_a_line_differs_in_nothing_but_its_axis(variants, axis, lines):
     described = [vars(variant) for variant in variants]
-    found = along(described, axis)
+    found = lines_on(described, axis)
     assert [" ".join(one["name"] for one in line) for line in found] == lines
 
 

@@ -6,11 +6,11 @@ import re
 from rich.console import Console
 
 from cotjax.study import report_against
-from cotjax.study.report import comparison_table
-from cotjax.study.report_costs import asking_table
+from cotjax.study.report_costs import asking_table, losses_table
 from cotjax.study.report_examples import differing, places
 from cotjax.study.report_settings import settings
 from cotjax.study.report_votes import votes
+from cotjax.study.terminal import comparison_table
 from tests.study.drawn import against, results, tuned
 
 CELL = re.compile(r"<td>(.*?)</td>")
@@ -77,11 +77,31 @@ def test_a_vote_stands_beside_the_likeliest_answer():
     section = votes(against())
     gains = re.findall(r"<strong>(\S+)</strong>", section)[2::3]
     assert gains == ["+2.0", "+2.0"]
-    assert "−1.0 +5.0" in section
+    assert section.count("<small>−28.0 to +32.0</small>") == 2
+    assert section.count("<td>0.560</td><td>0.800</td>") == 2
+    assert (
+        "not on 2, which only one of the two has finished: label first, shuffled, by v" in section
+    )
     assert ">3<" in section
     assert ">7.5</td><td>3.0<" in section
     assert "label only" not in section.partition("</table>")[0]
     assert votes(results()) == ""
+
+
+def test_a_vote_that_could_not_be_compared_is_shown_without_its_gain():
+    found = against()
+    del found["comparisons_vote"][0]
+    assert votes(found).count("<td>–</td><td></td><td></td>") == 1
+
+
+def test_inputs_that_were_cut_are_shares_of_inputs_and_of_questions_in_older_results():
+    found = results()
+    for run in found["runs"]:
+        run["counts"] |= {"inputs/cut": 16}
+    assert losses_table(found).count("<td>16 <small>5.0 %</small></td>") == 2  # of 320
+    for run in found["runs"]:
+        run["counts"] |= {"inputs/count": 640}
+    assert losses_table(found).count("<td>16 <small>2.5 %</small></td>") == 2
 
 
 def test_what_is_missing_for_a_target_is_told():

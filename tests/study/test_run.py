@@ -17,7 +17,8 @@ from cotjax.data.work import Work
 from cotjax.errors import InputError
 from cotjax.study import one_run
 from cotjax.study import run as study_run
-from cotjax.study.grid import Study, Tuning, Variant, plan
+from cotjax.study.definition import Study, Tuning, Variant
+from cotjax.study.grid import plan
 from cotjax.study.one_run import TRAIN_QUESTIONS
 from cotjax.study.plan import Part
 from cotjax.study.progress import StudyProgress
@@ -310,7 +311,7 @@ def test_variants_are_also_compared_with_what_they_name(finished, folder, tmp_pa
     assert (against["variant"], against["baseline"]) == ("again", "swapped")
     assert against["p_holm"] == against["p"]  # a family of its own
     assert sum(against["mcnemar"][0][only] for only in ("only_variant", "only_baseline")) == 5
-    assert [one["against"] for one in results["variants"]] == [None, None, "swapped"]
+    assert [one["against"] for one in results["variants"]] == [(), (), ("swapped",)]
     shown = {(one["variant"], one["baseline"]) for one in results["differences"]}
     assert ("again", "swapped") in shown
 

@@ -63,7 +63,7 @@ def test_a_workdir_of_other_data_is_refused_and_an_old_one_is_not(tmp_path):
     now = data_hashes(run.config, splits(TRAIN, TEST))
     (tmp_path / run.folder).mkdir(parents=True)
     for result in ({}, {"data": now["data"]}, now):
-        (tmp_path / run.folder / "result.json").write_text(json.dumps(result))
+        (tmp_path / run.folder / "result.json").write_text(json.dumps({"steps": 3} | result))
         check_data(tmp_path, runs, splits(TRAIN, TEST))
     with pytest.raises(InputError, match="was run with other questions or rationales"):
         check_data(tmp_path, runs, splits(TRAIN))

@@ -142,9 +142,9 @@ def test_every_other_variant_is_compared_in_their_order_and_corrected_together()
 
 def test_each_may_be_compared_with_another_and_all_of_them_are_one_family():
     outcomes = {"plain": runs(*BASELINE), "better": runs(*BETTER), "copy": runs(*BETTER)}
-    (alone,) = compare_pairs(outcomes, {"better": "plain"})
-    against = {"better": "plain", "copy": "better", "lost": "plain", "plain": "lost"}
-    better, copy = compare_pairs(outcomes, against)
+    (alone,) = compare_pairs(outcomes, [("better", "plain")])
+    pairs = [("better", "plain"), ("copy", "better"), ("lost", "plain"), ("plain", "lost")]
+    better, copy = compare_pairs(outcomes, pairs)
     assert [(one.variant, one.baseline) for one in (better, copy)] == [
         ("better", "plain"), ("copy", "better"),
     ]  # fmt: skip

@@ -45,6 +45,8 @@ def test_a_family_of_comparisons_is_told_from_the_other():
         ("first", "plain", "baseline"),
         ("shuffled", "plain", "baseline"),
         ("shuffled", "first", "against"),
+        ("first by vote", "first", "vote"),
+        ("shuffled by vote", "shuffled", "vote"),
     ]
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from configs.default import get_config as default_config
 from cotjax.errors import InputError
-from cotjax.study.grid import Study, Tuning, Variant, plan_tuning
+from cotjax.study.definition import Study, Tuning, Variant
+from cotjax.study.grid import plan_tuning
 from cotjax.study.tuning import (
     ALL_FAILED,
     CHOICES,

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from cotjax.study import one_run
 from cotjax.study import run as study_run
-from cotjax.study.grid import Study, Tuning, Variant
+from cotjax.study.definition import Study, Tuning, Variant
 from cotjax.study.run import run_study
 from tests.study.small import WHOLE, small_study
 
@@ -103,6 +103,9 @@ def test_those_that_say_a_rationale_first_vote_on_the_test_questions(done, folde
     lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     assert [line["outcome"] for line in lines].count("right") == vote["right"]
     assert all(len(line["samples"]) == SAMPLES for line in lines)
+    (gain,) = done[1]["comparisons_vote"]
+    assert (gain["variant"], gain["baseline"]) == ("first by vote", "first")
+    assert gain["difference"] == pytest.approx(vote["accuracy"] - first["test"]["accuracy"])
     assert list((folder / "out" / "tuning").glob("*/eval/test*")) == []
 
 

@@ -28,6 +28,13 @@ def test_what_is_not_said_has_no_weight(repository, order):
     _is_refused(repository, words, message)
 
 
+@pytest.mark.parametrize("name", ["without_label", "key_words"])
+def test_a_reader_is_not_taught_on_words_that_the_label_chooses(repository, name):
+    words = [f"data.words.name={name}", *["data.words.k=2"] * (name == "key_words")]
+    message = f"words.name='{name}' goes by the gold label, .*order='rationale_input'"
+    _is_refused(repository, ["data.order=rationale_input", *words], message)
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -37,6 +44,8 @@ def test_what_is_not_said_has_no_weight(repository, order):
         ["data.order=label_only", "loss.label_weight=0.5"],
         [*MIXTURE, "data.perturbation.name=drop"],
         ["data.words.name=without_label", "data.perturbation.name=shuffle"],
+        ["data.order=rationale_first", "data.words.name=without_label"],
+        ["data.order=rationale_input", "data.words.name=random_k", "data.words.k=2"],
     ],
 )
 def test_what_has_an_effect_is_taken(repository, words):

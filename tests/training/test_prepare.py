@@ -59,6 +59,7 @@ def test_both_inputs_of_a_question_are_counted_and_cut(prepared):
     cut = prepared(**{"data.order": "multitask", "data.input_length": 6})
     lengths = np.sort(both.steps.table.inputs.lengths)
     assert cut.counts["inputs/cut"] == (lengths > 6).sum()
+    assert cut.counts["inputs/count"] == len(lengths)
     assert cut.counts["inputs/tokens_cut"] == np.maximum(lengths - 6, 0).sum()
 
 

@@ -1,22 +1,25 @@
-"""Who does a run: this process, another one, or nobody any more."""
+"""Who works in a folder: this process, another one, or nobody any more."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cotjax.study import claims
-from cotjax.study.claims import CLAIM, claimed, holder_of
+from cotjax import claims
+from cotjax.claims import CLAIM, alone_in, claimed, holder_of
+from cotjax.errors import InputError
 from cotjax.study.plan import state_of
 
 HERE = socket.gethostname()
 CLAIMS_ITS_FOLDER = """
 import sys
 from pathlib import Path
-from cotjax.study.claims import claimed
+from cotjax.claims import claimed
 with claimed(Path(sys.argv[1])) as holder:
     print(repr(holder), flush=True)
     sys.stdin.read()
@@ -40,13 +43,13 @@ def test_a_run_is_claimed_as_long_as_it_is_done(tmp_path):
         claim = json.loads((tmp_path / "run" / CLAIM).read_text())
         assert claim["host"] == HERE
         assert holder_of(tmp_path / "run") == ""  # this process may go on with it
-    assert (tmp_path / "run" / CLAIM).read_text() == ""
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_it_is_free_again_after_an_error(tmp_path):
     with pytest.raises(SystemExit), claimed(tmp_path):
         raise SystemExit(143)
-    assert (tmp_path / CLAIM).read_text() == ""
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_a_live_process_does_is_not_claimed(tmp_path, another):
@@ -74,10 +77,53 @@ def test_a_later_process_of_the_same_number_has_no_claim(tmp_path, another):
     assert holder_of(tmp_path) == ""
 
 
-def test_processes_of_other_hosts_cannot_be_asked(tmp_path):
+def test_processes_of_other_hosts_touch_their_claims(tmp_path):
     claim = {"host": "far", "process": 1, "process_began": "7", "since": "yesterday"}
     (tmp_path / CLAIM).write_text(json.dumps(claim))
     assert holder_of(tmp_path) == "far (process 1, since yesterday)"
+    long_ago = time.time() - claims.SILENT - 1
+    os.utime(tmp_path / CLAIM, (long_ago, long_ago))
+    with claimed(tmp_path) as holder:
+        assert holder == ""
+
+
+def test_a_claim_is_touched_as_long_as_it_is_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "BEAT", 0.01)
+    with claimed(tmp_path):
+        os.utime(tmp_path / CLAIM, (0, 0))
+        wait_until(lambda: (tmp_path / CLAIM).stat().st_mtime > 0)
+
+
+def wait_until(is_so):
+    end = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_work_inside_work_keeps_the_claim(tmp_path):
+    with claimed(tmp_path):
+        with claimed(tmp_path) as holder:
+            assert holder == ""
+        assert (tmp_path / CLAIM).exists()
+    assert not (tmp_path / CLAIM).exists()
+
+
+def test_a_claim_that_another_took_over_is_left_to_it(tmp_path):
+    with claimed(tmp_path):
+        claim = json.loads((tmp_path / CLAIM).read_text()) | {"host": "far"}
+        (tmp_path / CLAIM).write_text(json.dumps(claim))
+    assert json.loads((tmp_path / CLAIM).read_text()) == claim
+
+
+def test_a_second_job_is_refused_in_one_line(tmp_path, another):
+    line = rf"^{tmp_path}: in use by {HERE} \(process {another.pid}, since 20[^\n]*claim.json there"
+    with pytest.raises(InputError, match=line), alone_in(tmp_path):
+        pass
+    another.kill()
+    another.communicate()
+    with alone_in(tmp_path):
+        assert json.loads((tmp_path / CLAIM).read_text())["host"] == HERE
 
 
 def test_without_a_list_of_processes_a_signal_tells(tmp_path, another, monkeypatch):

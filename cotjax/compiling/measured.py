@@ -1,0 +1,182 @@
+"""Compiles a planned step and reads off what it takes: memory, FLOPs, bytes, and a roofline."""
+
+import dataclasses
+import re
+import time
+from typing import Any
+
+import jax
+
+from cotjax.compiling import hlo
+from cotjax.compiling.hardware import Topology
+from cotjax.compiling.planned import Planned
+from cotjax.compiling.products import compiled_flops, traced_flops
+from cotjax.compiling.traffic import collective_bytes, memory_bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes of one device, as the compiler lays them out; outputs in place of arguments not."""
+
+    arguments: int
+    temporaries: int
+    outputs: int
+    code: int
+
+    @property
+    def total(self) -> int:
+        """All that the step needs at once."""
+        return self.arguments + self.temporaries + self.outputs + self.code
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """What a step does: `model` and `traced` FLOPs of all devices, the rest of each one.
+
+    Attributes:
+      model: FLOPs by formula, nothing computed twice.
+      traced: FLOPs of all products of the step as it is traced, recomputation included.
+      compiled: FLOPs of all products of the compiled program.
+      memory: Bytes that it moves to and from the device's memory.
+      collectives: Bytes that it sends, by kind.
+    """
+
+    model: int
+    traced: int
+    compiled: int
+    memory: int
+    collectives: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Roofline:
+    """The least time of a step by each resource, and what share of it is useful.
+
+    Attributes:
+      seconds: By resource: compute, memory, interconnect; each as if the others took no time.
+      binds: The resource that takes longest.
+      ceiling: The model FLOPs utilisation that no run of this program can exceed.
+    """
+
+    seconds: dict[str, float]
+    binds: str
+    ceiling: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A step compiled, or what the compiler said why not.
+
+    Attributes:
+      planned: The step.
+      seconds: Of the compilation, tracing included.
+      too_large: The compiler's words, where it found too little memory.
+      memory, counts, roofline: None where it was not compiled; the roofline also where the peaks of
+        the devices are not known.
+      fits: Whether a device has the memory; None is unknown.
+    """
+
+    planned: Planned
+    seconds: float
+    too_large: str = ""
+    memory: Memory | None = None
+    counts: Counts | None = None
+    roofline: Roofline | None = None
+    fits: bool | None = None
+
+
+def measure(planned: Planned, topology: Topology) -> Measured:
+    """Compiles a step; one that needs too much memory is an answer too."""
+    start = time.monotonic()
+    traced = planned.trace()
+    try:
+        compiled = traced.lower().compile()
+    except jax.errors.JaxRuntimeError as error:
+        return Measured(planned, time.monotonic() - start, _too_large(error), fits=False)
+    seconds = time.monotonic() - start
+    memory, counts = _memory(compiled), _counts(planned, traced, compiled, topology)
+    available = topology.hardware.memory
+    fits = None if available is None else memory.total <= available
+    return Measured(planned, seconds, "", memory, counts, roofline(counts, topology), fits)
+
+
+def roofline(counts: Counts, topology: Topology) -> Roofline | None:
+    """The ceiling that counts set on devices; None where their peaks are not known."""
+    hardware, links = topology.hardware, topology.interconnect
+    if hardware.peak is None:
+        return None
+    # A kernel's products may be hidden from the text, but not from the trace.
+    flops = max(counts.compiled, counts.traced / topology.size)
+    sent = sum(counts.collectives.values())
+    seconds = {
+        "compute": flops / hardware.peak,
+        "memory": counts.memory / hardware.bandwidth,
+        "interconnect": sent / links if links else 0.0,
+    }
+    binds = max(seconds, key=seconds.get)
+    useful = counts.model / topology.size / hardware.peak
+    return Roofline(seconds, binds, useful / seconds[binds])
+
+
+def _memory(compiled: jax.stages.Compiled) -> Memory:
+    stats = compiled.memory_analysis()
+    return Memory(
+        stats.argument_size_in_bytes,
+        stats.temp_size_in_bytes,
+        stats.output_size_in_bytes - stats.alias_size_in_bytes,
+        stats.generated_code_size_in_bytes,
+    )
+
+
+def _counts(
+    planned: Planned, traced: jax.stages.Traced, compiled: jax.stages.Compiled, topology: Topology
+) -> Counts:
+    program = hlo.parse(compiled.as_text())
+    return Counts(
+        model=planned.model_flops,
+        traced=traced_flops(traced.jaxpr.jaxpr),
+        compiled=compiled_flops(program),
+        memory=memory_bytes(program, main_memory_only=topology.hardware.platform == "tpu"),
+        collectives=collective_bytes(program),
+    )
+
+
+def _too_large(error: Exception) -> str:
+    """What the compiler says of memory; any other error is the program's, and raised again."""
+    text = " ".join(str(error).split())
+    if not re.search("RESOURCE_EXHAUSTED|[Oo]ut of memory", text):
+        raise error
+    used = re.search(r"Used [\d.]+\w of [\d.]+\w \w+", text)
+    return used[0] if used else text[:200]
+
+
+def as_json(measured: Measured, topology: Topology) -> dict[str, Any]:
+    """All figures of a step by name; bytes and FLOPs are plain numbers."""
+    planned, model = measured.planned, measured.planned.model
+    sections = {
+        name: dataclasses.asdict(value)
+        for name in ("memory", "counts", "roofline")
+        if (value := getattr(measured, name))
+    }
+    if measured.memory:
+        sections["memory"] |= {
+            "total": measured.memory.total,
+            "available": topology.hardware.memory,
+        }
+    return {
+        "topology": topology.name,
+        "devices": topology.size,
+        "mesh": dict(planned.mesh.shape),
+        "replies": planned.replies,
+        "rows": planned.rows,
+        "encoder": planned.encoder,
+        "decoder": planned.decoder,
+        "accumulation": planned.config.optimizer.accumulation,
+        "optimizer": planned.config.optimizer.name,
+        "model": dataclasses.asdict(model),
+        "fits": measured.fits,
+        "too_large": measured.too_large,
+        **sections,
+        "compile_seconds": round(measured.seconds, 1),
+        "jax": jax.__version__,
+    }

@@ -1,0 +1,40 @@
+"""What scripts/compile.py does: one step, or a sweep over them."""
+
+from pathlib import Path
+
+from ml_collections.config_dict import ConfigDict
+from rich.console import Console
+
+from cotjax.compiling.hardware import Topology
+from cotjax.compiling.measured import Measured, as_json, measure
+from cotjax.compiling.planned import plan
+from cotjax.compiling.report import one_table, sweep_row, sweep_table
+from cotjax.compiling.sweep import ranked, sweep
+from cotjax.json_files import dump_json, replace_file
+
+
+def compile_one(config: ConfigDict, topology: Topology, output: Path | None) -> None:
+    """Compiles a config's step, prints and writes what it takes."""
+    measured = measure(plan(config, topology.devices()), topology)
+    Console(highlight=False).print(one_table(measured, topology))
+    _write([measured], topology, output)
+
+
+def compile_many(config: ConfigDict, topology: Topology, output: Path | None) -> None:
+    """Compiles it for many meshes, batch sizes and remat policies, and ranks them."""
+    console, devices = Console(highlight=False), topology.devices()
+    heads = plan(config, devices).model.num_heads
+    done: list[Measured] = []
+    for one in sweep(
+        config, topology.size, heads, lambda changed: measure(plan(changed, devices), topology)
+    ):
+        done.append(one)
+        console.print(*sweep_row(one), sep="  ", soft_wrap=True)
+        _write(done, topology, output)  # each took minutes
+    console.print(sweep_table(ranked(done), topology))
+    _write(ranked(done), topology, output)
+
+
+def _write(measured: list[Measured], topology: Topology, output: Path | None) -> None:
+    if output:
+        replace_file(output, dump_json([as_json(one, topology) for one in measured], 1) + "\n")

@@ -1,0 +1,41 @@
+r"""Compiles a config's train step for TPUs or GPUs that are not here: does it fit, what binds it?
+
+    pip install -e '.[tpu]'
+    python scripts/compile.py --config=configs/commonsense_qa.py --topology=v5e:2x4 \
+        --mesh=fsdp=8 --config.model.pretrained=google/flan-t5-xl [--sweep] [--output=FILE.json]
+
+Needs no accelerator, and reads neither data nor weights. A row is as long as
+config.data.encoder_length and decoder_length say, or else input_length and target_length; every
+reply fills one. --sweep tries meshes, batch sizes and remat policies, and ranks what fits.
+"""
+
+import os
+from pathlib import Path
+
+from absl import flags
+
+from cotjax import cli
+
+TOPOLOGY = flags.DEFINE_string("topology", None, "v5e:4x4, v5p:2x2x2, v6e:2x4, h100:8 or cpu:8")
+MESH = flags.DEFINE_string("mesh", None, "such as fsdp=8,tensor=2; unset: the config's")
+SWEEP = flags.DEFINE_bool("sweep", False, "try meshes, batch sizes and remat policies")
+OUTPUT = flags.DEFINE_string("output", None, "file to write all figures to as JSON")
+
+
+def main(config):
+    """Compiles one step, or many."""
+    os.environ["JAX_PLATFORMS"] = "cpu"  # or JAX would look for the accelerators
+
+    from cotjax.compiling.hardware import Topology
+    from cotjax.compiling.planned import mesh_sizes
+    from cotjax.compiling.run import compile_many, compile_one
+
+    topology = Topology.parse(TOPOLOGY.value)
+    if MESH.value:
+        config.mesh.update(mesh_sizes(MESH.value))
+    output = Path(OUTPUT.value) if OUTPUT.value else None
+    (compile_many if SWEEP.value else compile_one)(config, topology, output)
+
+
+if __name__ == "__main__":
+    cli.run(main, required=["topology"], takes_config="student")
