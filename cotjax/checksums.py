@@ -16,7 +16,8 @@ def checksums(tree: Any) -> dict[str, str]:
     order, so that it doesn't depend on the sharding. One changed number always changes it.
     """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    sums = jax.device_get([_sum(leaf) for _, leaf in leaves])
+    # One program: the sums of several could cross between hosts, which would wait for ever.
+    sums = jax.device_get(_sums([leaf for _, leaf in leaves]))
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): f"{leaf.dtype}:{int(total):08x}"
         for (path, leaf), total in zip(leaves, sums, strict=True)
@@ -37,6 +38,10 @@ def _dtype(text: str) -> str:
 
 
 @jax.jit
+def _sums(leaves: list[jax.Array]) -> list[jax.Array]:
+    return [_sum(leaf) for leaf in leaves]
+
+
 def _sum(leaf: jax.Array) -> jax.Array:
     bits = _bits(leaf)
     position = jnp.zeros(bits.shape, jnp.uint32)

@@ -63,7 +63,7 @@ def test_what_a_live_process_does_is_not_claimed(tmp_path, another):
 
 def test_the_claim_of_a_process_that_was_killed_is_void(tmp_path, another):
     another.kill()  # which is all: until it is waited for it is a zombie
-    another.stdout.read()
+    os.waitid(os.P_PID, another.pid, os.WEXITED | os.WNOWAIT)
     assert holder_of(tmp_path) == ""
     another.communicate()
     with claimed(tmp_path) as holder:

@@ -2,7 +2,7 @@
 
     unshare -rm python -m tests.faults.disk FOLDER
 
-In a mount namespace of its own, where it may mount a disk of one MiB.
+In a mount namespace of its own, where it may mount a disk of two MiB.
 """
 
 import json
@@ -27,12 +27,12 @@ AT_STEP, WHOLE = 6, 4  # the fault comes after a step, when an earlier one's che
 
 
 class Disk:
-    """A disk of one MiB with a run on it."""
+    """A disk of two MiB with a run on it."""
 
     def __init__(self, folder: Path):
         folder.mkdir()
         self.run, self._ballast = folder / "run", folder / "ballast"
-        mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", folder)
+        mount("-t", "tmpfs", "-o", "size=2m", "tmpfs", folder)
 
     def fill(self, kept: int = 0) -> None:
         """Leaves so many bytes free."""
