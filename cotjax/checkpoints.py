@@ -20,7 +20,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from cotjax.checksums import changed, checksums
-from cotjax.errors import InputError
+from cotjax.errors import InputError, first_line
 from cotjax.json_files import read_json
 from cotjax.mesh import wait_for_all
 
@@ -171,7 +171,7 @@ class Checkpoints:
         try:
             yield
         except Exception as error:  # of damaged files Orbax raises whatever comes, itself too
-            reason = _first_line(error.__cause__ or error)
+            reason = first_line(error.__cause__ or error).rstrip(":")
             raise InputError(
                 f"{self.folder / str(step)}: does not fit this config, or is damaged: {reason}"
             ) from error
@@ -182,8 +182,9 @@ class Checkpoints:
         try:
             yield
         except (OSError, ValueError, RuntimeError) as error:
+            reason = first_line(error).rstrip(":")
             raise InputError(
-                f"{self.folder}: a checkpoint could not be written ({_first_line(error)}); those "
+                f"{self.folder}: a checkpoint could not be written ({reason}); those "
                 "before it are as they were: make room, or the folder writable, and run the same "
                 "command to go on"
             ) from error
@@ -238,11 +239,6 @@ def _tell_errors_once() -> None:
 def _is_not_of_orbax(record: logging.LogRecord) -> bool:
     is_of_orbax = "orbax" in record.pathname or "orbax" in record.getMessage()
     return not is_of_orbax or record.levelno < logging.ERROR
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(":")
 
 
 def _options(keep_latest: int, read_only: bool) -> ocp.CheckpointManagerOptions:

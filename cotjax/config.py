@@ -20,7 +20,7 @@ from ml_collections.config_dict import ConfigDict
 
 from cotjax import config_rules, teacher_rules
 from cotjax.config_checks import check_fields, nearest
-from cotjax.errors import InputError
+from cotjax.errors import InputError, first_line
 from cotjax.json_files import dump_json, read_json, replace_file
 
 # A workdir may be taken up again with other values of these: they change where and how often
@@ -217,9 +217,8 @@ def _override(path: str | os.PathLike, config: ConfigDict, word: str, schema: Sc
     try:
         changed = _parse_flags(path, [word])
     except (flags.Error, TypeError, ValueError, SyntaxError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"--config.{name}={text}: expects {_kind(config, name)} ({reason})"
+            f"--config.{name}={text}: expects {_kind(config, name)} ({first_line(error)})"
         ) from None
     with config.unlocked():
         config.update_from_flattened_dict({name: flatten(changed)[name]})

@@ -13,3 +13,9 @@ class NotFiniteError(ArithmeticError):
 
     Scripts print the line and exit with code 3.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says first; the error's type where it says nothing."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import jax
 from jax.experimental import topologies
 
-from cotjax.errors import InputError
+from cotjax.errors import InputError, first_line
 
 GIB = 2**30
 
@@ -123,8 +123,7 @@ class Topology:
         try:
             return _described(self).devices
         except Exception as error:  # the plugins raise errors of several kinds
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"--topology={self.name}: {reason}") from error
+            raise InputError(f"--topology={self.name}: {first_line(error)}") from error
 
 
 def _described(topology: Topology) -> topologies.TopologyDescription:

@@ -6,7 +6,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 
 from cotjax import json_files
-from cotjax.errors import InputError
+from cotjax.errors import InputError, first_line
 
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json")
 TOKENIZER_FILES = (
@@ -56,7 +56,7 @@ def _resolve(source: str, patterns: tuple[str, ...]) -> Path:
     try:
         return Path(snapshot_download(source, allow_patterns=list(patterns)))
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"{source}: neither a folder nor a model of the Hub: {reason}") from error
 
 
@@ -76,8 +76,8 @@ def load_fast_tokenizer(folder: Path) -> Any:
         # Left open, transformers asks at the terminal whether to run a folder's code.
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # damaged files end in errors of every kind
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{folder}: no tokenizer could be loaded ({told[0]:.200})") from error
+        told = first_line(error)
+        raise InputError(f"{folder}: no tokenizer could be loaded ({told:.200})") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
