@@ -36,7 +36,14 @@ EXTRAS = {
     "tpu": ["jax[tpu]>=0.9,<0.13"],
     "cuda": ["jax[cuda13]>=0.9,<0.13"],
     "fuzz": ["atheris>=3,<4"],  # python -m tests.fuzz.run; wheels for Linux
-    "bench": ["torch==2.13.0"],  # what scripts/benchmark.py compares with runs on it
+    # What scripts/benchmark.py compares with. In an environment of its own: seqio brings
+    # tensorflow, which is installed over tensorflow-cpu.
+    "bench": [
+        "accelerate>=1.1,<2",
+        "ctranslate2>=4.6,<5",
+        "seqio>=0.0.20,<0.1",
+        "torch==2.13.0",
+    ],
     # torch runs the reference implementation that the tests compare with, and nothing else.
     "test": [
         "hypothesis>=6.100,<7",

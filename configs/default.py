@@ -156,6 +156,9 @@ def get_config():
     evaluation.batch_size = 64  # questions decoded at once
     evaluation.max_questions = optional(int)  # in the loop: a fixed subset; unset: all
     evaluation.max_tokens = optional(int)  # generated at most; unset: data.target_length
+    evaluation.num_beams = 1  # of beam search; 1 takes the likeliest token after token (greedy)
+    # Of beam search: a text's score is its log-probability / its length ** length_penalty.
+    evaluation.length_penalty = 1.0
 
     config.profile = profile = config_dict.ConfigDict()
     profile.first_step = optional(int)  # of a profiler trace, written into the workdir

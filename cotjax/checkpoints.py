@@ -22,7 +22,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from cotjax.checksums import changed, checksums
 from cotjax.errors import InputError, first_line
 from cotjax.json_files import read_json
-from cotjax.mesh import wait_for_all
+from cotjax.mesh import processes_where, wait_for_all
 
 OWN = "checkpoint"  # the field of the note that is ours: the metric, and checksums
 DAMAGED = "damaged"  # begins the name of a checkpoint that was set aside
@@ -40,6 +40,7 @@ class Checkpoints:
         if read_only and not self.folder.is_dir():
             raise InputError(f"{self.folder}: no such folder of checkpoints")
         self._read_only = read_only
+        self._reader = _reader()
         _tell_errors_once()
         self._manager = _Manager(self.folder, options=_options(keep_latest, read_only))
 
@@ -107,22 +108,23 @@ class Checkpoints:
         """(params, optimizer state, meta) of a step.
 
         The trees of ShapeDtypeStructs say with which sharding and dtype; a tree that isn't the
-        checkpoint's, or was changed since it was saved, is an InputError.
+        checkpoint's, or was changed since it was saved, is an InputError. All processes must call
+        it, and it raises on all of them if one alone can't read its part.
         """
-        found = self._restore(
+        found, meta = self._restore(
             step,
             params=ocp.args.StandardRestore(params_like),
             optimizer=ocp.args.StandardRestore(optimizer_like),
         )
-        return found["params"], found["optimizer"], self.meta(step)
+        return found["params"], found["optimizer"], meta
 
     def restore_params(self, step: int, params_like: Any) -> Any:
         """The parameters of a step alone, placed as `restore` does."""
-        return self._restore(step, params=ocp.args.StandardRestore(params_like))["params"]
+        return self._restore(step, params=ocp.args.StandardRestore(params_like))[0]["params"]
 
     def meta(self, step: int) -> dict[str, Any]:
         """The JSON note of a step."""
-        return {name: value for name, value in self._note(step).items() if name != OWN}
+        return _without_own(self._note(step))
 
     def set_aside(self, step: int) -> Path:
         """Renames a damaged step, so that it is none any more; returns where it is."""
@@ -146,25 +148,48 @@ class Checkpoints:
         with self._writing():
             self._manager.close()
 
-    def _restore(self, step: int, **items: Any) -> dict[str, Any]:
-        """What is asked for of a step, by name, as it was saved."""
-        with self._reading(step):
-            restored = self._manager.restore(step, args=ocp.args.Composite(**items))
-        found = {name: restored[name] for name in items}
-        expected = self._note(step).get(OWN, {}).get("checksums")  # older checkpoints have none
+    def _restore(self, step: int, **items: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What is asked for of a step, by name, and its meta, as they were saved."""
+        found, note = self._read_by_all(step, items)
+        expected = note.get(OWN, {}).get("checksums")  # older checkpoints have none
         if expected and (names := changed(expected, checksums(found))):
             raise InputError(
                 f"{self.folder / str(step)}: damaged: checksum of {names[0]}"
                 + (f" and {len(names) - 1} more" if names[1:] else "")
             )
-        return found
+        return found, _without_own(note)
+
+    def _read_by_all(
+        self, step: int, items: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What is asked for, and the note; raises on all processes if one can't read its part."""
+        problem = None
+        try:
+            with self._reading(step):
+                restored = self._read(step, **items)
+                found = {name: restored[name] for name in items}
+            note = self._note(step)
+        except InputError as error:
+            problem = error
+        failed = processes_where(problem is not None, f"checkpoints: step {step} is read")
+        if problem:
+            raise problem
+        if failed:
+            raise InputError(
+                f"{self.folder / str(step)}: damaged as process {failed[0]} finds it, whose output "
+                "says more"
+            )
+        return found, note
 
     def _note(self, step: int) -> dict[str, Any]:
         with self._reading(step):
-            note = dict(self._manager.restore(step, args=_NOTE).meta)
+            note = dict(self._read(step, meta=ocp.args.JsonRestore())["meta"])
             if not _is_whole(note):
                 raise ValueError("checksum of meta")
             return note
+
+    def _read(self, step: int, **items: Any) -> Any:
+        return self._reader.restore(self.folder / str(step), ocp.args.Composite(**items))
 
     @contextmanager
     def _reading(self, step: int) -> Iterator[None]:
@@ -205,7 +230,17 @@ class _Manager(ocp.CheckpointManager):
             return None
 
 
-_NOTE = ocp.args.Composite(meta=ocp.args.JsonRestore())
+def _reader() -> ocp.Checkpointer:
+    """Reads what one process needs: Orbax would wait for others, who may have failed already."""
+    own = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(primary_host=own, active_processes={own})
+    options = ocp.CompositeOptions(multiprocessing_options=alone)
+    handler = ocp.CompositeCheckpointHandler(composite_options=options)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
+
+
+def _without_own(note: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in note.items() if name != OWN}
 
 
 def _is_whole(note: Mapping[str, Any]) -> bool:

@@ -56,11 +56,17 @@ def claimed(folder: Path) -> Iterator[str]:
 
     Yields:
       Nothing (an empty text), or who works there already; then it is not claimed.
+
+    Raises:
+      InputError: if the folder can't be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / CLAIM
-    is_inner = _is_own(file)
-    holder = _take(file)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_inner = _is_own(file)
+        holder = _take(file)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
     if holder or is_inner:
         yield holder
         return

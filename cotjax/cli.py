@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from absl import app, flags, logging
 
 from cotjax.errors import InputError, NotFiniteError
+from cotjax.lost import INTERRUPTED, leaving_when_alone
 
 USER_ERROR = 2
 NOT_FINITE = 3  # a run whose numbers went wrong
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 HELP = {f"{dashes}{word}" for dashes in ("-", "--") for word in ("help", "helpshort", "helpfull")}
 
 
@@ -75,7 +75,7 @@ def _guarded(main: Callable[..., None], takes_config: str | None, overrides: lis
     _quieten_libraries()
     _export_group()
     try:
-        with _readers_may_leave():
+        with _readers_may_leave(), leaving_when_alone():
             if takes_config is None:
                 main()
             else:

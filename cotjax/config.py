@@ -28,7 +28,13 @@ from cotjax.json_files import dump_json, read_json, replace_file
 FREE_SECTIONS = ("mesh", "checkpoint", "evaluation", "profile", "guard")
 FREE_FIELDS = ("model.dtype", "model.remat", "model.scan_layers", "data.cache")
 # But for what the metric of the best is measured by: it must mean the same all along.
-BOUND_FIELDS = ("evaluation.best_metric", "evaluation.max_questions", "evaluation.max_tokens")
+BOUND_FIELDS = (
+    "evaluation.best_metric",
+    "evaluation.max_questions",
+    "evaluation.max_tokens",
+    "evaluation.num_beams",
+    "evaluation.length_penalty",
+)
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

@@ -108,6 +108,7 @@ AT_LEAST_ONE = (  # or unset, where that is allowed
     "evaluation.batch_size",
     "evaluation.max_questions",
     "evaluation.max_tokens",
+    "evaluation.num_beams",
     "profile.num_steps",
     "profile.log_every",
 )
@@ -147,6 +148,7 @@ SIZES = (
 )
 MAX_SEED = 2**32 - 1
 MAX_BATCH = 2**20  # its rows are laid out in memory
+MAX_BEAMS = 256  # each is a row of the decoder
 MOST = 2**32 - 1  # of any whole number; none of the sizes of released models and data comes near
 
 
@@ -179,6 +181,7 @@ def check_values(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     if flat["schedule.warmup_steps"] >= flat["schedule.total_steps"]:
         raise InputError("config.schedule.warmup_steps must be below config.schedule.total_steps")
     check_loss(flat, schema)
+    _check_beams(flat, schema)
 
 
 def _check_task(flat: Mapping[str, Any]) -> None:
@@ -217,3 +220,11 @@ def _check_model(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     for name in SIZES if given else ():
         if flat[f"model.{name}"] != schema[f"model.{name}"]:
             raise InputError(f"config.model.{name} has no effect with config.model.{given[0]}")
+
+
+def _check_beams(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Greedy decoding has no scores that a length could count in."""
+    beams, penalty = "evaluation.num_beams", "evaluation.length_penalty"
+    require(flat[beams] <= MAX_BEAMS, beams, flat[beams], f"must be at most {MAX_BEAMS}")
+    if flat[beams] == 1 and flat[penalty] != schema[penalty]:
+        raise InputError(f"config.{penalty} has no effect with config.{beams}=1")

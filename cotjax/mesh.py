@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -121,6 +122,14 @@ def wait_for_all(moment: str) -> None:
         from orbax.checkpoint import multihost
 
         multihost.get_barrier_sync_fn()(key=f"cotjax {moment}", timeout_ms=WEEK)
+
+
+def processes_where(is_so: bool, moment: str) -> list[int]:
+    """Numbers of the processes where something is so; all must ask at the same moment."""
+    if jax.process_count() == 1:
+        return [0] if is_so else []
+    wait_for_all(moment)
+    return np.flatnonzero(multihost_utils.process_allgather(np.array(is_so))).tolist()
 
 
 def _slurm_devices(environment: Mapping[str, str]) -> list[int] | None:

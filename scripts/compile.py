@@ -7,6 +7,7 @@ r"""Compiles a config's train step for TPUs or GPUs that are not here: does it f
 Needs no accelerator, and reads neither data nor weights. A row is as long as
 config.data.encoder_length and decoder_length say, or else input_length and target_length; every
 reply fills one. --sweep tries meshes, batch sizes and remat policies, and ranks what fits.
+--decode compiles what evaluation does instead, with config.evaluation's questions and beams.
 """
 
 import os
@@ -19,6 +20,7 @@ from cotjax import cli
 TOPOLOGY = flags.DEFINE_string("topology", None, "v5e:4x4, v5p:2x2x2, v6e:2x4, h100:8 or cpu:8")
 MESH = flags.DEFINE_string("mesh", None, "such as fsdp=8,tensor=2; unset: the config's")
 SWEEP = flags.DEFINE_bool("sweep", False, "try meshes, batch sizes and remat policies")
+DECODE = flags.DEFINE_bool("decode", False, "the decoding of a batch, not the train step")
 OUTPUT = flags.DEFINE_string("output", None, "file to write all figures to as JSON")
 
 
@@ -30,11 +32,16 @@ def main(config):
     from cotjax.compiling.planned import mesh_sizes
     from cotjax.compiling.run import compile_many, compile_one
 
+    if SWEEP.value and DECODE.value:
+        cli.fail("--sweep tries train steps: leave out --decode")
     topology = Topology.parse(TOPOLOGY.value)
     if MESH.value:
         config.mesh.update(mesh_sizes(MESH.value))
     output = Path(OUTPUT.value) if OUTPUT.value else None
-    (compile_many if SWEEP.value else compile_one)(config, topology, output)
+    if SWEEP.value:
+        compile_many(config, topology, output)
+    else:
+        compile_one(config, topology, output, DECODE.value)
 
 
 if __name__ == "__main__":

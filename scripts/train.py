@@ -13,7 +13,7 @@ flags.DEFINE_string("workdir", None, "folder for all that the run makes; the sam
 
 def main(config):
     """Trains."""
-    from cotjax.training.loop import train
+    from cotjax.training.run import train
 
     train(config, flags.FLAGS.workdir)
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 
 # These programs run for milliseconds: spares most of the time to compile them.
 SETUP = """
@@ -15,10 +16,11 @@ jax.config.update("jax_disable_most_optimizations", True)
 """
 
 
-def run_processes(count: int, program: str, *arguments: str, code: int = 0) -> list:
+def run_processes(count: int, program: str, *arguments: str, code: int | Sequence[int] = 0) -> list:
     """The JSON that each of `count` processes prints on its last line; each has two CPU devices.
 
-    All of them must end with exit code `code`; where it isn't 0 there is nothing to read.
+    All of them must end with exit code `code`, or each with its own; where it isn't 0 there is
+    nothing to read.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -35,5 +37,6 @@ def run_processes(count: int, program: str, *arguments: str, code: int = 0) -> l
         for number in range(count)
     ]
     outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert [process.returncode for process in processes] == [code] * count
+    codes = [code] * count if isinstance(code, int) else list(code)
+    assert [process.returncode for process in processes] == codes
     return [] if code else [json.loads(output.splitlines()[-1]) for output in outputs]

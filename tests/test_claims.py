@@ -3,8 +3,6 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,27 +12,16 @@ from cotjax import claims
 from cotjax.claims import CLAIM, alone_in, claimed, holder_of
 from cotjax.errors import InputError
 from cotjax.study.plan import state_of
+from tests.claiming import claiming
 
 HERE = socket.gethostname()
-CLAIMS_ITS_FOLDER = """
-import sys
-from pathlib import Path
-from cotjax.claims import claimed
-with claimed(Path(sys.argv[1])) as holder:
-    print(repr(holder), flush=True)
-    sys.stdin.read()
-"""
 
 
 @pytest.fixture
 def another(tmp_path):
     """Another process that has claimed `tmp_path`."""
-    command = [sys.executable, "-c", CLAIMS_ITS_FOLDER, tmp_path]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "''\n"
-    yield process
-    process.kill()
-    process.communicate()
+    with claiming(tmp_path) as process:
+        yield process
 
 
 def test_a_run_is_claimed_as_long_as_it_is_done(tmp_path):
@@ -150,3 +137,10 @@ def test_of_many_at_once_one_has_the_claim(tmp_path, monkeypatch):
     with ThreadPoolExecutor(8) as pool:
         holders = list(pool.map(lambda _: claims._take(tmp_path / CLAIM), range(8)))
     assert holders.count("") == 1
+
+
+def test_a_folder_that_can_not_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    line = rf"^{tmp_path}/file: cannot be written \(File exists\)$"
+    with pytest.raises(InputError, match=line), claimed(tmp_path / "file"):
+        pass

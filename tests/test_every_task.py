@@ -12,7 +12,7 @@ from cotjax.tasks import get_task, task_names
 from cotjax.tasks.base import label_formats
 from cotjax.tasks.sources import load_questions
 from cotjax.teacher.importers import Request, import_rationales
-from cotjax.training.loop import train
+from cotjax.training.run import train
 from tests.tasks.published import PUBLISHED
 
 COPIES = 12  # of the published rows, told apart by a number

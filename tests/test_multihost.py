@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from cotjax.lost import ALONE
 from tests.processes import run_processes
 
 pytestmark = pytest.mark.slow
@@ -12,27 +13,29 @@ pytestmark = pytest.mark.slow
 TRAIN = """
 import json, sys
 from cotjax import config as configs
-from cotjax.training.loop import train
+from cotjax.lost import leaving_when_alone
+from cotjax.training.run import train
 
 config_file, workdir, *words = sys.argv[1:]
 config = configs.load(config_file, words)
-result = train(config, workdir)
+with leaving_when_alone():
+    result = train(config, workdir)
 print()
 print(json.dumps(sorted(result.metrics.items())))
 """
 # One host is slower than the other: what the first makes in the workdir must not mislead it.
 UNEQUAL = """
 import time
-from cotjax.training import loop
+from cotjax.training import run
 
-prepare = loop.prepare
+prepare = run.prepare
 
 def prepare_late(*arguments):
     experiment = prepare(*arguments)
     time.sleep(3 * jax.process_index())
     return experiment
 
-loop.prepare = prepare_late
+run.prepare = prepare_late
 """
 # The second process gets SIGTERM in its third step. JAX looks for it once a second, so steps last.
 TERMINATED = """
@@ -51,6 +54,24 @@ def add_slowly(self, work, metrics):
 
 StepLog.add = add_slowly
 """
+# The second process is killed in its eighth step, when the checkpoint of the sixth is whole.
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+from cotjax.training.step_log import StepLog
+
+add, taken = StepLog.add, []
+
+def add_and_die(self, work, metrics):
+    add(self, work, metrics)
+    taken.append(work)
+    if len(taken) == 8 and jax.process_index() == 1:
+        while not (Path(sys.argv[2]) / "checkpoints" / "6").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+StepLog.add = add_and_die
+"""
 STEPS = 12
 FIELDS = {
     "model.d_model": 16,
@@ -62,7 +83,7 @@ FIELDS = {
     "mesh.fsdp": 2,
     "schedule.warmup_steps": 1,
     "schedule.total_steps": STEPS,
-    "checkpoint.every": STEPS,
+    "checkpoint.every": STEPS // 2,
     "evaluation.every": STEPS,
     "evaluation.max_questions": 12,
     "evaluation.max_tokens": 4,
@@ -109,3 +130,13 @@ def test_two_hosts_stop_together_when_one_is_terminated(train_on, two_hosts, tmp
     losses, metrics = train_on(2, tmp_path)
     assert f"resumed after step {len(begun)}" in (tmp_path / "log.txt").read_text("utf-8")
     assert (losses, metrics) == two_hosts
+
+
+def test_two_hosts_end_together_when_one_is_killed(train_on, two_hosts, tmp_path, capfd):
+    """The other one says so, in one line and at once; started again, both end as two_hosts did."""
+    begun, _ = train_on(2, tmp_path, KILLED + TRAIN, code=(ALONE, -signal.SIGKILL))
+    assert len(begun) >= 7
+    (line,) = (line for line in capfd.readouterr().err.splitlines() if line.startswith("error: "))
+    assert line.startswith("error: another process of the group is gone (")
+    assert train_on(2, tmp_path) == two_hosts
+    assert "resumed after step 6" in (tmp_path / "log.txt").read_text("utf-8")

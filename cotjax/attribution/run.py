@@ -21,10 +21,11 @@ from cotjax.attribution.scores import (
     read_scores,
     write_scores,
 )
+from cotjax.claims import CLAIM, alone_in
 from cotjax.errors import InputError
 from cotjax.evaluation.batching import advancing
 from cotjax.journal import Journal
-from cotjax.mesh import wait_for_all
+from cotjax.mesh import initialize_distributed, wait_for_all
 from cotjax.records import fingerprint, read_records
 from cotjax.shards import MANIFEST, differences, write_manifest_file
 
@@ -77,8 +78,10 @@ def score_records(request: Request, progress: Progress | None = None) -> Scores:
     """Scores all rationales of a folder, or goes on with them.
 
     Raises:
-      InputError: for records, a run or an output folder that won't do, or if nothing is scored.
+      InputError: for records, a run or an output folder that won't do, or that another job writes
+        into; if nothing is scored.
     """
+    initialize_distributed()
     manifest, records = read_records(request.records)
     every = [Item(record, rationale) for record in records for rationale in record.rationales]
     scorer = _scorer(request, manifest.task)
@@ -90,20 +93,30 @@ def score_records(request: Request, progress: Progress | None = None) -> Scores:
         signed=request.method in explained.SIGNED,
         settings=scorer.settings,
     )
-    if not _begin(request.output, about):
-        left_out = Counter(reason for item in every if (reason := scorer.lacks(item)))
-        items = [item for item in every if scorer.lacks(item) is None]
-        if not items:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
-            raise InputError(
-                f"{request.records}: no rationale to score ({reasons or 'none there'})"
-            )
-        lines = _score(request, scorer, items, progress)
-        counts = _count(lines) | scorer.counts(items)
-        counts |= {f"{LEFT_OUT}{reason}": count for reason, count in left_out.items()}
-        _write(request.output, dataclasses.replace(about, counts=counts), lines)
-    _tidy(request.output)
+    with alone_in(request.output):
+        if not _begin(request.output, about):
+            _score_all(request, about, scorer, every, progress)
+        _tidy(request.output)
     return read_scores(request.output)
+
+
+def _score_all(
+    request: Request,
+    about: ScoreManifest,
+    scorer: Scorer,
+    every: Sequence[Item],
+    progress: Progress | None,
+) -> None:
+    """Scores what of a folder is not scored yet, and writes it with what was counted."""
+    left_out = Counter(reason for item in every if (reason := scorer.lacks(item)))
+    items = [item for item in every if scorer.lacks(item) is None]
+    if not items:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+        raise InputError(f"{request.records}: no rationale to score ({reasons or 'none there'})")
+    lines = _score(request, scorer, items, progress)
+    counts = _count(lines) | scorer.counts(items)
+    counts |= {f"{LEFT_OUT}{reason}": count for reason, count in left_out.items()}
+    _write(request.output, dataclasses.replace(about, counts=counts), lines)
 
 
 def _scorer(request: Request, task: str) -> Scorer:
@@ -143,7 +156,7 @@ def _begin(folder: Path, about: ScoreManifest) -> bool:
     if MANIFEST in names:
         before = read_manifest(folder)
         _check_same(folder, before, about)
-    elif names - {f"{MANIFEST}.tmp"}:  # which a kill at the very beginning leaves
+    elif names - {CLAIM, f"{MANIFEST}.tmp"}:  # which a kill at the very beginning leaves
         raise InputError(f"--output={folder}: holds something else; choose another")
     wait_for_all("scoring: looked")  # before process 0 writes what the others look at
     if before is None and jax.process_index() == 0:

@@ -99,8 +99,15 @@ class Program:
             self.computations[instruction.attribute(name).lstrip("%")]
             for name in ("condition", "body")
         )
-        limit = max(filter(None, map(_constant, condition.values())), default=1)
-        return -(-limit // _step(condition, body))
+        constants = map(_constant, self._within(condition))
+        return -(-max(filter(None, constants), default=1) // _step(condition, body))
+
+    def _within(self, computation: dict[str, Instruction]) -> Iterator[Instruction]:
+        """The instructions of a computation and of those that it calls."""
+        for instruction in computation.values():
+            yield instruction
+            for called in instruction.called:
+                yield from self._within(self.computations.get(called, {}))
 
 
 def _constant(one: Instruction) -> int | None:

@@ -2,22 +2,58 @@
 
 import math
 import re
+from collections import Counter
 from typing import Any
 
 from cotjax.compiling.hlo import Array, Instruction, Program
 
+# Shapes of both sides, and what `dot_general` calls its dimension numbers: the contracted axes of
+# each side, then the batch axes of each.
+Product = tuple[tuple[int, ...], tuple[int, ...], tuple]
+
 
 def traced_flops(jaxpr: Any) -> int:
-    """FLOPs of all products of a jaxpr: all iterations of scans, recomputation included."""
-    total = 0
+    """FLOPs of all products of a jaxpr: all iterations of scans, recomputation too."""
+    return sum(times * flops(product) for product, times in traced_products(jaxpr).items())
+
+
+def flops(product: Product) -> int:
+    """Two for each multiply-add."""
+    left, right, ((_, contracted), (_, batch)) = product
+    free = [size for axis, size in enumerate(right) if axis not in (*contracted, *batch)]
+    return 2 * math.prod(left) * math.prod(free)
+
+
+def traced_products(jaxpr: Any) -> Counter[Product]:
+    """How often a jaxpr has each product: all iterations of scans, recomputation too."""
+    found: Counter[Product] = Counter()
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":
-            (contracted, _), _ = equation.params["dimension_numbers"]
-            left, out = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
-            total += 2 * math.prod(out) * math.prod(left[axis] for axis in contracted)
-        times = equation.params["length"] if equation.primitive.name == "scan" else 1
-        total += times * sum(map(traced_flops, _inner(equation)))
-    return total
+            left, right = (side.aval.shape for side in equation.invars)
+            found[left, right, equation.params["dimension_numbers"]] += 1
+        times = _times(equation)
+        for inner in _inner(equation):
+            for product, count in traced_products(inner).items():
+                found[product] += times * count
+    return found
+
+
+def _times(equation: Any) -> int:
+    """How often all devices together run what an equation holds."""
+    parameters = equation.params
+    if equation.primitive.name == "shard_map":
+        (axes,) = (value for name, value in parameters.items() if name.endswith("manual_axes"))
+        return math.prod(parameters["mesh"].shape[axis] for axis in axes)
+    if equation.primitive.name == "while":
+        return _limit(parameters["cond_jaxpr"].jaxpr)
+    return parameters["length"] if equation.primitive.name == "scan" else 1
+
+
+def _limit(condition: Any) -> int:
+    """Iterations of a loop at most: what its condition compares the counter with."""
+    compared = [one for one in condition.eqns if one.primitive.name == "lt"]
+    literals = [getattr(side, "val", 1) for one in compared for side in one.invars]
+    return max(map(int, literals), default=1)
 
 
 def _inner(equation: Any) -> list[Any]:

@@ -1,10 +1,11 @@
-"""What scripts/compile.py does: one step, or a sweep over them."""
+"""What scripts/compile.py does: one step, a sweep over them, or the decoding of a batch."""
 
 from pathlib import Path
 
 from ml_collections.config_dict import ConfigDict
 from rich.console import Console
 
+from cotjax.compiling.decoding import plan_decoding
 from cotjax.compiling.hardware import Topology
 from cotjax.compiling.measured import Measured, as_json, measure
 from cotjax.compiling.planned import plan
@@ -13,9 +14,12 @@ from cotjax.compiling.sweep import ranked, sweep
 from cotjax.json_files import dump_json, replace_file
 
 
-def compile_one(config: ConfigDict, topology: Topology, output: Path | None) -> None:
-    """Compiles a config's step, prints and writes what it takes."""
-    measured = measure(plan(config, topology.devices()), topology)
+def compile_one(
+    config: ConfigDict, topology: Topology, output: Path | None, decoding: bool = False
+) -> None:
+    """Compiles a config's step or its decoding, prints and writes what it takes."""
+    planned = (plan_decoding if decoding else plan)(config, topology.devices())
+    measured = measure(planned, topology)
     Console(highlight=False).print(one_table(measured, topology))
     _write([measured], topology, output)
 

@@ -7,9 +7,21 @@ from pathlib import Path
 from ml_collections.config_dict import ConfigDict
 
 from cotjax.errors import InputError
-from cotjax.records import Rationale, Record
+from cotjax.memory import refuse_if_too_large
+from cotjax.records import MANIFEST, Rationale, Record, size_on_disk
 from cotjax.tasks.base import Task
-from cotjax.tasks.sources import load_records, read_split
+from cotjax.tasks.sources import load_records, read_split, split_folder
+
+MEMORY = 25  # bytes that a byte of records on disk takes until it is tokens: docs/reliability.md
+
+
+def refuse_too_many(config: ConfigDict) -> None:
+    """Raises InputError where tokenising a config's records may take more memory than there is."""
+    source, _, place = config.task.source.partition(":")
+    named = config.data.records or (place if source == "records" else "")
+    folder = split_folder(Path(named), config.task.train_split)
+    if named and (folder / MANIFEST).is_file():  # or whoever reads it tells
+        refuse_if_too_large(f"{folder}: to tokenise its records", MEMORY * size_on_disk(folder))
 
 
 def training_records(task: Task, config: ConfigDict) -> list[Record]:

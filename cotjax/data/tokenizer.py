@@ -3,16 +3,18 @@
 import copy
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Encoding
 
 from cotjax.errors import InputError
 from cotjax.models.hub import load_fast_tokenizer
 from cotjax.targets.characters import ASCII
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"  # ids 0, 1, 2, as in T5
+AT_ONCE = 10_000  # texts, of whose tokens the library tells a hundred bytes each
 
 
 class Tokenizer:
@@ -84,9 +86,11 @@ class Tokenizer:
         """A hash of the vocabulary and rules."""
         return hashlib.blake2b(self._backend.to_str().encode(), digest_size=8).hexdigest()
 
-    def _encode(self, texts: Sequence[str]) -> list:
-        lines = [text.replace("\n", " ") for text in texts]  # T5 has no newline
-        return self._backend.encode_batch(lines, add_special_tokens=False)
+    def _encode(self, texts: Sequence[str]) -> Iterator[Encoding]:
+        for start in range(0, len(texts), AT_ONCE):
+            part = texts[start : start + AT_ONCE]
+            lines = [text.replace("\n", " ") for text in part]  # T5 has no newline
+            yield from self._backend.encode_batch(lines, add_special_tokens=False)
 
 
 def load_tokenizer(folder: str | os.PathLike) -> Tokenizer:

@@ -1,8 +1,6 @@
 """Decoding of a batch in one compiled loop, with an explicit key-value cache: greedy or sampled."""
 
 import functools
-import operator
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,18 +8,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from cotjax.decoding.sampling import Greedy, Method, keys_at
-from cotjax.models.t5 import T5, T5Config, empty_cache
-
-
-class Generated(NamedTuple):
-    """What each row wrote: tokens [.., max_tokens], 0 after the end, and lengths [..].
-
-    Rows are [batch], or [batch, samples]. The closing tokens (end of sequence or a stop) are among
-    the tokens and counted.
-    """
-
-    tokens: Array
-    lengths: Array
+from cotjax.decoding.t5_steps import begin, new_cache
+from cotjax.decoding.written import Generated, ends_with, nothing, write
+from cotjax.models.t5 import T5, T5Config
 
 
 class _Loop(NamedTuple):
@@ -29,7 +18,7 @@ class _Loop(NamedTuple):
 
     index: Array  # position in the decoder
     token: Array  # [rows], the decoder's next input
-    cache: Any  # of the layers, apart (see layers_apart)
+    cache: Any  # see `t5_steps.new_cache`
     written: Generated
     done: Array  # [rows]
 
@@ -109,30 +98,13 @@ def _generate(
     keys: Array | None,
 ) -> Generated:
     """Rows [batch], or [samples, batch] with `keys` [samples, batch, 2]."""
-    model, variables = T5(config), {"params": params}
-    encoded = model.apply(variables, encoder_tokens, encoder_segments, method=T5.encode)
-    apart, together = layers_apart(config)
-    cross = apart(model.apply(variables, encoded, method=T5.cross_cache))
-    decoder = {**params["decoder"], "layers": apart(params["decoder"]["layers"])}
+    decode = begin(config, params, encoder_tokens, encoder_segments)
     batch, steps = encoder_tokens.shape[0], prefix.shape[1] + max_tokens
     rows = (batch,) if keys is None else keys.shape[:2]
     # A last column of zeros: past the forced tokens, every row is free.
     forced_tokens = jnp.pad(prefix.astype(jnp.int32), ((0, 0), (0, 1)))
 
-    def decode(token: Array, index: Array, cache: Any) -> tuple[Array, Any]:
-        layers = together(decoder["layers"])
-        logits, cache = model.apply(
-            {"params": {**params, "decoder": {**decoder, "layers": layers}}},
-            token,
-            index,
-            together(cache),
-            together(cross),
-            encoder_segments,
-            method=T5.decode_step,
-        )
-        return logits, apart(cache)
-
-    cache = apart(empty_cache(config, batch, steps))
+    cache = new_cache(config, batch, steps)
     if keys is not None:
         decode = jax.vmap(decode, in_axes=(0, None, 0))
         cache = jax.tree.map(lambda leaf: jnp.zeros((rows[0], *leaf.shape), leaf.dtype), cache)
@@ -147,8 +119,8 @@ def _generate(
         chosen = method.choose(
             logits, None if keys is None else keys_at(keys, loop.written.lengths)
         )
-        written = _write(loop.written, chosen, free)
-        ended = (chosen == config.eos_token_id) | _ends_with(written, stops)
+        written = write(loop.written, chosen, free)
+        ended = (chosen == config.eos_token_id) | ends_with(written, stops)
         done = loop.done | (free & (ended | (written.lengths == max_tokens)))
         token = jnp.where(forced == 0, chosen, forced)
         return _Loop(loop.index + 1, token, cache, written, done)
@@ -157,42 +129,7 @@ def _generate(
         index=jnp.int32(0),
         token=jnp.full(rows, config.decoder_start_token_id, jnp.int32),
         cache=cache,
-        written=Generated(jnp.zeros((*rows, max_tokens), jnp.int32), jnp.zeros(rows, jnp.int32)),
+        written=nothing(rows, max_tokens),
         done=jnp.broadcast_to(jnp.all(encoder_segments == 0, axis=1), rows),
     )
     return jax.lax.while_loop(going_on, step, first).written
-
-
-def layers_apart(config: T5Config) -> tuple[Callable, Callable]:
-    """Two functions that take a tree of stacked layers apart and put it together again.
-
-    Unrolled layers read slices of the stacked arrays, and XLA would copy all weights and caches at
-    every token. Taken apart before the loop and put together inside it, where XLA sees through the
-    stack to the single layer, weights are copied once and caches updated in place.
-    """
-
-    def apart(tree):
-        numbers = range(config.num_decoder_layers)
-        return [jax.tree.map(operator.itemgetter(number), tree) for number in numbers]
-
-    def together(layers):
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *layers)
-
-    return (lambda tree: tree, lambda tree: tree) if config.scan_layers else (apart, together)
-
-
-def _write(written: Generated, token: Array, free: Array) -> Generated:
-    """Adds token [rows] to the rows that are free to write."""
-    here = jnp.arange(written.tokens.shape[-1]) == written.lengths[..., None]
-    tokens = jnp.where(here & free[..., None], token[..., None], written.tokens)
-    return Generated(tokens, written.lengths + free)
-
-
-def _ends_with(written: Generated, stops: tuple[tuple[int, ...], ...]) -> Array:
-    """Whether the last tokens of each row are one of `stops`, [rows]."""
-    ends = jnp.zeros(written.lengths.shape, bool)
-    for stop in stops:
-        places = written.lengths[..., None] - len(stop) + jnp.arange(len(stop))
-        last = jnp.take_along_axis(written.tokens, jnp.maximum(places, 0), axis=-1)
-        ends |= jnp.all((last == jnp.array(stop)) & (places >= 0), axis=-1)
-    return ends

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from cotjax.decoding.engine import Sizes
-from cotjax.decoding.generate import layers_apart
+from cotjax.decoding.t5_steps import layers_apart
 from cotjax.errors import InputError
 from cotjax.mesh import LogicalAxes
 from cotjax.models.t5 import T5, T5Config, empty_cache

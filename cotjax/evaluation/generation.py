@@ -1,16 +1,48 @@
-"""What a student writes, batch after batch: the likeliest answer, or several samples."""
+"""What a student writes, batch after batch: the likeliest answer, or several samples.
+
+Inputs of like length stand together, and what is written comes back in the order of the inputs.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
+from ml_collections.config_dict import ConfigDict
 from rich.progress import Progress
 
-from cotjax.decoding.generate import Generated, greedy, sampled
+from cotjax.decoding.beam import BeamSearch, beam_search
+from cotjax.decoding.generate import greedy, sampled
 from cotjax.decoding.sampling import Method
+from cotjax.decoding.t5_steps import unstack
+from cotjax.decoding.written import Generated
 from cotjax.evaluation.batching import Rows, advancing, group, to_devices, to_host
 from cotjax.evaluation.student import Student
-from cotjax.models.t5 import T5
+from cotjax.models.t5 import T5, T5Config
+
+
+def configured_search(config: ConfigDict) -> BeamSearch | None:
+    """How a run's student searches for its answers; None where it answers greedily."""
+    evaluation = config.evaluation
+    if evaluation.num_beams == 1:
+        return None
+    return BeamSearch(evaluation.num_beams, evaluation.length_penalty)
+
+
+def write(
+    config: T5Config,
+    search: BeamSearch | None,
+    params: Any,
+    batch: dict[str, jax.Array],
+    *,
+    max_tokens: int,
+    stops: tuple[tuple[int, ...], ...] = (),
+) -> Generated:
+    """What a student writes to a batch of encoder tokens, encoder segments and prefixes."""
+    limits = {"max_tokens": max_tokens, "stops": stops}
+    if search is None:
+        return greedy(T5(config), params, **batch, **limits)
+    return beam_search(config, search, params, **batch, **limits)
 
 
 def generate(
@@ -19,17 +51,19 @@ def generate(
     *,
     max_tokens: int,
     batch_size: int,
+    search: BeamSearch | None = None,
     prefixes: Sequence[Sequence[int]] | None = None,
     stops: tuple[tuple[int, ...], ...] = (),
     progress: Progress | None = None,
 ) -> list[list[int]]:
-    """What the student writes to each input, greedily, closing tokens included.
+    """What the student writes to each input, closing tokens included.
 
     Args:
       student: Who is asked.
       inputs: Tokens of each, EOS included.
       max_tokens: At most as many are written.
       batch_size: Inputs at once.
+      search: How the best text is searched for; None takes the likeliest token after token.
       prefixes: What the decoder is made to say first, and doesn't count as written; or nothing.
       stops: Tokens that end an answer, as EOS does.
       progress: Shows how far it is.
@@ -38,13 +72,11 @@ def generate(
       Tokens for every input, in the order of the inputs, on any number of devices.
     """
 
-    def write(rows: Rows, batch: dict[str, jax.Array]) -> Generated:
-        return greedy(
-            T5(student.config), student.params, **batch, max_tokens=max_tokens, stops=stops
-        )
+    def answer(params: Any, rows: Rows, batch: dict[str, jax.Array]) -> Generated:
+        return write(student.config, search, params, batch, max_tokens=max_tokens, stops=stops)
 
     answers: list[list[int]] = [[] for _ in inputs]
-    written = _in_batches(student, inputs, prefixes, write, batch_size, "generate", progress)
+    written = _in_batches(student, inputs, prefixes, answer, batch_size, "generate", progress)
     for member, tokens, length in written:
         answers[member] = tokens[:length].tolist()
     return answers
@@ -74,12 +106,12 @@ def sample(
       For every input its samples, which depend on their keys alone and not on what stands beside.
     """
 
-    def write(rows: Rows, batch: dict[str, jax.Array]) -> Generated:
+    def draw(params: Any, rows: Rows, batch: dict[str, jax.Array]) -> Generated:
         own = np.zeros((rows.count, *keys.shape[1:]), np.uint32)
         own[: len(rows.members)] = keys[rows.members]
         return sampled(
             T5(student.config),
-            student.params,
+            params,
             **batch,
             **to_devices({"keys": own}, student.mesh),
             method=method,
@@ -89,7 +121,7 @@ def sample(
 
     answers: list[list[list[int]]] = [[] for _ in inputs]
     at_once = max(batch_size // keys.shape[1], 1)
-    written = _in_batches(student, inputs, prefixes, write, at_once, "sample", progress)
+    written = _in_batches(student, inputs, prefixes, draw, at_once, "sample", progress)
     for member, tokens, lengths in written:
         answers[member] = [
             row[:length].tolist() for row, length in zip(tokens, lengths, strict=True)
@@ -101,14 +133,19 @@ def _in_batches(
     student: Student,
     inputs: Sequence[Sequence[int]],
     prefixes: Sequence[Sequence[int]] | None,
-    write: Callable[[Rows, dict[str, jax.Array]], Generated],
+    decode: Callable[[Any, Rows, dict[str, jax.Array]], Generated],
     batch_size: int,
     description: str,
     progress: Progress | None,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yields the number of every input with what `write` makes of it: tokens and lengths."""
+    """Yields the number of every input with what `decode` makes of it: tokens and lengths.
+
+    `decode` gets the parameters as decoding reads them, the rows, and their batch.
+    """
     prefixes = prefixes or [[]] * len(inputs)
     lengths = [(len(i), len(prefix)) for i, prefix in zip(inputs, prefixes, strict=True)]
+    with jax.set_mesh(student.mesh):
+        params = unstack(student.config, student.params)
     with advancing(progress, description, len(inputs)) as advance:
         for rows in group(lengths, student.mesh, batch_size):
             members = [inputs[member] for member in rows.members]
@@ -119,6 +156,6 @@ def _in_batches(
             }
             batch = to_devices(batch, student.mesh)
             with jax.set_mesh(student.mesh):
-                written = to_host(write(rows, batch))
+                written = to_host(decode(params, rows, batch))
             yield from zip(rows.members, *written, strict=False)
             advance(len(members))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.progress import Progress
 
+from cotjax.decoding.beam import BeamSearch
 from cotjax.evaluation.asking import Asked, Given, ask
 from cotjax.evaluation.choices import Candidates, label_logprobs
 from cotjax.evaluation.generation import generate
@@ -86,6 +87,7 @@ def predict(
     max_tokens: int,
     input_length: int,
     batch_size: int,
+    search: BeamSearch | None = None,
     choices: bool = True,
     given: Given | None = None,
     progress: Progress | None = None,
@@ -103,6 +105,7 @@ def predict(
       max_tokens: Generated at most.
       input_length: Tokens of a question at most, EOS included.
       batch_size: Questions at once.
+      search: How answers are searched for; None takes the likeliest token after token.
       choices: Whether to score labels as well.
       given: Rationales that it is given.
       progress: Shows how far it is.
@@ -117,6 +120,7 @@ def predict(
         [one.input for one in asked],
         max_tokens=max_tokens,
         batch_size=batch_size,
+        search=search,
         prefixes=[one.prefix for one in asked],
         stops=stops_of(order, connective),
         progress=progress,

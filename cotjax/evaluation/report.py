@@ -26,6 +26,8 @@ def summary_table(summary: Mapping[str, Any], title: str) -> Table:
             measure = TITLES[name]
             if name == "accuracy" and "samples" in summary:
                 measure = f"accuracy (vote of {summary['samples']} samples)"
+            elif name == "accuracy" and "beam_search" in summary:
+                measure = "accuracy (best of {num_beams} beams)".format(**summary["beam_search"])
             table.add_row(measure, f"{100 * summary[name]:.1f} %", interval, counts[name])
     table.add_row("wrong", "", "", f"{summary['wrong']:,}")
     table.add_row("unparsed (count as wrong)", "", "", f"{summary['unparsed']:,}")

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from cotjax import config as configs
 from cotjax.errors import InputError
 from cotjax.evaluation.asking import Given
+from cotjax.evaluation.generation import configured_search
 from cotjax.evaluation.given import given_rationales
 from cotjax.evaluation.metrics import summarise
 from cotjax.evaluation.predict import Prediction, predict
@@ -55,7 +56,7 @@ def evaluate(
       progress: Shows how far it is.
 
     Returns:
-      The summary (see `summarise`).
+      The summary (see `summarise`), and how answers were searched for where that isn't greedily.
     """
     asked = fixed_subset(questions, config.evaluation.max_questions)
     if given is None and order.reads_rationale:
@@ -67,11 +68,14 @@ def evaluate(
         "given": given,
         "progress": progress,
     }
+    search = configured_search(config)
     if sampling is None:
-        predictions = predict(student, task, asked, order, **how)
+        predictions = predict(student, task, asked, order, search=search, **how)
     else:
         predictions = predict_by_vote(student, task, asked, order, sampling, **how)
     summary = summarise(predictions)
+    if sampling is None and search is not None:
+        summary["beam_search"] = dataclasses.asdict(search)
     if folder is not None and jax.process_index() == 0:
         source = f"records:{records}" if records else config.task.source
         about = {"split": split, "step": step, "source": source}

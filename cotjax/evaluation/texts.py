@@ -8,7 +8,7 @@ from rich.progress import Progress
 
 from cotjax import config as configs
 from cotjax.errors import InputError
-from cotjax.evaluation.generation import generate
+from cotjax.evaluation.generation import configured_search, generate
 from cotjax.evaluation.student import (
     Student,
     best_or_latest,
@@ -74,7 +74,7 @@ def answer_file(
     texts = read_texts(source)
     if not output.absolute().parent.is_dir():
         raise InputError(f"{output.parent}: no such folder; --output is a file in an existing one")
-    checkpoint = None
+    checkpoint = search = None
     if workdir is not None:
         config = configs.from_workdir(workdir)
         checkpoint = best_or_latest(workdir)
@@ -83,12 +83,18 @@ def answer_file(
         rationales = read_texts(source, "rationale") if order.reads_rationale else None
         inputs, cut = _inputs(student, order, texts, rationales, config.data.input_length)
         max_tokens = max_tokens or config.evaluation.max_tokens or config.data.target_length
+        search = configured_search(config)
     else:
         student = load_pretrained_student(model)
         inputs, cut = student.encode_inputs(texts, INPUT_LENGTH)
         max_tokens = max_tokens or MAX_TOKENS
     written = generate(
-        student, inputs, max_tokens=max_tokens, batch_size=BATCH_SIZE, progress=progress
+        student,
+        inputs,
+        max_tokens=max_tokens,
+        batch_size=BATCH_SIZE,
+        search=search,
+        progress=progress,
     )
     replace_file(output, _lines(student, texts, written))
     unknown = sum(tokens.count(student.tokenizer.unknown) for tokens in inputs)

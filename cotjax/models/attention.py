@@ -132,12 +132,12 @@ class Attention(nn.Module):
     def step(
         self, x: Array, cache: dict[str, Array], index: Array, mask: Array, bias: Array
     ) -> tuple[Array, dict[str, Array]]:
-        """Self-attention of the token x [batch, 1, d_model] at `index`, which joins the cache."""
-        normed = self.norm(x)
+        """Self-attention of tokens x [batch, beams, d_model] at `index`, which join the cache."""
+        normed, place = self.norm(x), index * x.shape[1]
         key, value = self.key_value(normed)
         cache = {
-            "key": jax.lax.dynamic_update_slice_in_dim(cache["key"], key, index, axis=2),
-            "value": jax.lax.dynamic_update_slice_in_dim(cache["value"], value, index, axis=2),
+            "key": jax.lax.dynamic_update_slice_in_dim(cache["key"], key, place, axis=2),
+            "value": jax.lax.dynamic_update_slice_in_dim(cache["value"], value, place, axis=2),
         }
         return x + self._attend(normed, cache["key"], cache["value"], mask, bias, True), cache
 

@@ -67,7 +67,7 @@ class Layer(nn.Module):
         return constrain_batch(self.mlp(x, deterministic))
 
     def step(self, x, cache, cross, index, mask, bias, cross_mask):
-        """The next state of one token x [batch, 1, d_model], and the cache with it."""
+        """The next states of a token of each beam x [batch, beams, d_model], and the cache."""
         x, cache = self.self_attention.step(x, cache, index, mask, bias)
         x = self.cross_attention.read(x, cross["key"], cross["value"], cross_mask)
         return constrain_batch(self.mlp(x)), cache
@@ -105,11 +105,14 @@ class Stack(nn.Module):
 
         return self._scan(layer, encoded)[1]
 
-    def step(self, x, index, cache, cross, cross_mask):
-        """The final state of the embedded token x [batch, 1, d_model] at `index`, and the cache."""
-        length = cache["key"].shape[3]
-        bias = self.relative_bias.row(index, length)
-        mask = (jnp.arange(length) <= index)[None, None, None]  # [1, 1, 1, length]
+    def step(self, x, index, cache, cross, cross_mask, seen):
+        """The final states of embedded tokens x [batch, beams, d_model] at `index`, and the cache.
+
+        See `T5.decode_beams`.
+        """
+        batch, beams, length, _ = seen.shape
+        mask = seen.reshape(batch, 1, beams, -1)
+        bias = jnp.repeat(self.relative_bias.row(index, length), beams, axis=-1)
 
         def layer(module, x, cache, cross):
             return module.step(x, cache, cross, index, mask, bias, cross_mask)
@@ -167,16 +170,7 @@ class T5(nn.Module):
 
     def __call__(self, batch: dict[str, Array], deterministic: bool = True) -> Array:
         """Logits [rows, T, vocab] of a batch as the pipeline lays it out (see DESIGN's Batch)."""
-        encoder_segments = batch["encoder_segments"]
-        encoded = self.encode(batch["encoder_tokens"], encoder_segments, deterministic)
-        return self.decode(
-            encoded,
-            encoder_segments,
-            batch["decoder_inputs"],
-            batch["decoder_segments"],
-            batch["segment_source"],
-            deterministic,
-        )
+        return self.logits(self.states(batch, deterministic))
 
     def encode(self, tokens: Array, segments: Array, deterministic: bool = True) -> Array:
         """Encoder states [batch, S, d_model] of tokens [batch, S], each segment by itself."""
@@ -215,17 +209,33 @@ class T5(nn.Module):
         deterministic: bool = True,
     ) -> Array:
         """The same of embedded decoder inputs [batch, T, d_model]."""
+        return self.logits(
+            self._final(encoded, encoder_segments, embedded, segments, source, deterministic)
+        )
+
+    def states(self, batch: dict[str, Array], deterministic: bool = True) -> Array:
+        """The decoder's final states [rows, T, d_model] of a batch: `logits` takes them."""
+        encoder_segments = batch["encoder_segments"]
+        return self._final(
+            self.encode(batch["encoder_tokens"], encoder_segments, deterministic),
+            encoder_segments,
+            self.embed(batch["decoder_inputs"]),
+            batch["decoder_segments"],
+            batch["segment_source"],
+            deterministic,
+        )
+
+    def _final(self, encoded, encoder_segments, embedded, segments, source, deterministic):
         causal = jnp.tril(jnp.ones((segments.shape[1],) * 2, bool))
         read = jnp.take_along_axis(source, jnp.maximum(segments - 1, 0), axis=1)
         read = jnp.where(segments > 0, read, 0)  # [batch, T], the encoder segment of each token
-        x = self.decoder(
+        return self.decoder(
             embedded,
             _segment_mask(segments, segments) & causal,
             encoded,
             _segment_mask(read, encoder_segments),
             deterministic,
         )
-        return self._logits(x)
 
     def embed(self, tokens: Array) -> Array:
         """What both stacks read of tokens [batch, length]: [batch, length, d_model]."""
@@ -249,12 +259,35 @@ class T5(nn.Module):
 
         `encoder_segments` [batch, S] may be a mask: every encoder token but 0 is read.
         """
-        x = self.embed(token[:, None])
-        cross_mask = (encoder_segments != 0)[:, None, None]
-        x, cache = self.decoder.step(x, index, cache, cross, cross_mask)
-        return self._logits(x)[:, 0], cache
+        length = cache["key"].shape[3]
+        seen = (jnp.arange(length) <= index)[None, None, :, None]  # [1, 1, length, 1]
+        logits, cache = self.decode_beams(
+            token[:, None], index, cache, cross, encoder_segments, seen
+        )
+        return logits[:, 0], cache
 
-    def _logits(self, x: Array) -> Array:
+    def decode_beams(
+        self,
+        tokens: Array,
+        index: Array,
+        cache: dict[str, Array],
+        cross: dict[str, Array],
+        encoder_segments: Array,
+        seen: Array,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Logits [batch, beams, vocab] after tokens [batch, beams] at `index`, and the cache.
+
+        The beams of a row read the same encoder. Their tokens of one position lie side by side in
+        the cache, whose keys and values never move: which of them go before a beam's token is told
+        by `seen`, bool [batch, beams, length, beams] (the last axis counts what the cache holds).
+        """
+        x = self.embed(tokens)
+        cross_mask = (encoder_segments != 0)[:, None, None]
+        x, cache = self.decoder.step(x, index, cache, cross, cross_mask, seen)
+        return self.logits(x), cache
+
+    def logits(self, x: Array) -> Array:
+        """What the head makes of final decoder states [..., length, d_model]."""
         config = self.config
         if config.scale_decoder_outputs:
             x = x * config.d_model**-0.5

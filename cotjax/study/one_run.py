@@ -24,7 +24,7 @@ from cotjax.study.statistics import ASKED
 from cotjax.targets.orders import make_order
 from cotjax.tasks import configured_task
 from cotjax.tasks.splits import Splits
-from cotjax.training.loop import train
+from cotjax.training.run import train
 from cotjax.training.writers import read_scalars
 
 # Of all variants alike. Their schedules end low, and none gains by a choice that others lack.

@@ -150,7 +150,7 @@ def read_split(
     Raises:
       InputError: if there are none, or of another task or split.
     """
-    place = folder / split if (folder / split / MANIFEST).is_file() else folder
+    place = split_folder(folder, split)
     if not (place / MANIFEST).is_file():
         raise MissingSplitError(f"{folder}: has no records of split {split!r} ({split}/{MANIFEST})")
     manifest = read_manifest(place)
@@ -159,6 +159,11 @@ def read_split(
     if manifest.split != split:
         raise MissingSplitError(f"{place}: holds split {manifest.split!r}, not {split!r}")
     return read_records(place, allow_incomplete)[1]
+
+
+def split_folder(folder: Path, split: str) -> Path:
+    """The folder of a split among those of others, or, where there is none, the folder itself."""
+    return folder / split if (folder / split / MANIFEST).is_file() else folder
 
 
 def _procedural(task: Task, split: str) -> list[Record]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 
+from cotjax.claims import CLAIM
 from cotjax.errors import InputError
 from cotjax.json_files import to_json
 from cotjax.mesh import wait_for_all
@@ -40,7 +41,8 @@ NOT_ASKED = "not asked: "  # in the manifest's counts, before the reason
 def begin(folder: Path, manifest: Manifest) -> bool:
     """Begins a folder, or goes on with it; returns whether the job was finished before.
 
-    All processes must call it. A folder in which no sample stands yet may change its config.
+    All processes must call it, when the folder is the job's own (see `claims.alone_in`). A folder
+    in which no sample stands yet may change its config.
 
     Raises:
       InputError: where the folder can't be written, or holds anything but samples of the same job.
@@ -210,7 +212,7 @@ def _look(folder: Path) -> Manifest | None:
         raise InputError(f"--output={folder}: may not be written")
     if MANIFEST in names:
         return read_manifest(folder)
-    if names - {f"{MANIFEST}.tmp"}:  # which a kill at the very beginning leaves
+    if names - {CLAIM, f"{MANIFEST}.tmp"}:  # which a kill at the very beginning leaves
         raise InputError(f"--output={folder}: holds something else; choose another")
     return None
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import jax
 from ml_collections.config_dict import ConfigDict
 
+from cotjax.claims import alone_in
 from cotjax.decoding.scheduler import Work
 from cotjax.mesh import initialize_distributed, make_mesh
 from cotjax.models.teacher import load_tokenizer
@@ -58,7 +59,8 @@ def sample_questions(config: ConfigDict, questions: Questions, folder: Path, vie
       view: Is told of every sample.
 
     Raises:
-      InputError: for a teacher, prompts or a folder that won't do, or too little memory.
+      InputError: for a teacher, prompts or a folder that won't do, or that another job writes
+        into; for too little memory.
     """
     initialize_distributed()
     # Every process samples by itself: none waits for another.
@@ -67,12 +69,13 @@ def sample_questions(config: ConfigDict, questions: Questions, folder: Path, vie
     prompter = prompter_of(config, load_tokenizer(config.teacher.model), questions.task)
     manifest = manifest_of(config, prompter, questions, dtype)
     refused, work = {}, Work()
-    if not begin(folder, manifest):
-        model = load_model(config.teacher.model, mesh, dtype)
-        prompts = prompts_of(config, prompter, questions, model.context)
-        model.check_tokens(prompts)
-        asked = Asked(config, model, mesh, prompter, prompts)
-        refused, work = prompts.refused, _sample(asked, questions, folder, manifest, view)
+    with alone_in(folder):
+        if not begin(folder, manifest):
+            model = load_model(config.teacher.model, mesh, dtype)
+            prompts = prompts_of(config, prompter, questions, model.context)
+            model.check_tokens(prompts)
+            asked = Asked(config, model, mesh, prompter, prompts)
+            refused, work = prompts.refused, _sample(asked, questions, folder, manifest, view)
     return Summary(*read_records(folder), refused, work)
 
 

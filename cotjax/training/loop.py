@@ -1,36 +1,28 @@
-"""The training loop: prepare, restore or start, then evaluate, save, step and log."""
+"""The training loop: start or restore, then step, evaluate, save and log."""
 
-import dataclasses
 import math
-import os
 import signal
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 from ml_collections.config_dict import ConfigDict
-from rich.progress import Progress
 
 from cotjax import config as configs
-from cotjax.claims import alone_in, refuse_if_in_use
 from cotjax.data.steps import Steps
 from cotjax.errors import InputError, NotFiniteError
-from cotjax.mesh import BATCH_AXES, initialize_distributed, make_mesh, wait_for_all
 from cotjax.models.hf import load_params
 from cotjax.training.at_fault import Finite, finite_parts, rows_at_fault, whole
-from cotjax.training.description import description
 from cotjax.training.evaluations import Evaluations
 from cotjax.training.faults import FaultLog, shortened
 from cotjax.training.feeding import global_batches
 from cotjax.training.left_out import LeftOut, Return
 from cotjax.training.poison import poisoned_leaves
-from cotjax.training.prepare import Experiment, optimizer_of, prepare, save_run_files
+from cotjax.training.prepare import Experiment, optimizer_of
 from cotjax.training.profiler import Profiler
-from cotjax.training.saving import Saves, check_same_data
+from cotjax.training.saving import Saves
 from cotjax.training.step import TrainState, init_state, train_step
 from cotjax.training.step_log import StepLog
 from cotjax.training.stopping import stop_signals
@@ -38,76 +30,8 @@ from cotjax.training.watch import Watch
 from cotjax.training.writers import RunWriter, read_scalars
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainResult:
-    """How a run ended.
-
-    Attributes:
-      step: Steps done.
-      metrics: The last evaluation of each split, by `<split>/<metric>`.
-      seconds: Wall time of this call.
-    """
-
-    step: int
-    metrics: dict[str, float]
-    seconds: float
-
-
-def train(
-    config: ConfigDict, workdir: str | os.PathLike, progress: Progress | None = None
-) -> TrainResult:
-    """Trains what a config names, or goes on with what `workdir` holds of it.
-
-    Args:
-      config: Validated; see configs/default.py.
-      workdir: Takes all that the run makes. A rerun with the same config resumes it.
-      progress: A bar of the caller's to report into; by default the run shows its own.
-
-    Raises:
-      InputError: for a config, data or workdir that don't fit.
-      NotFiniteError: if the numbers go wrong for good; see the `guard` section of the config.
-    """
-    start = time.monotonic()
-    initialize_distributed()
-    mesh = make_mesh(config.mesh.to_dict())
-    workdir = Path(workdir).absolute()
-    refuse_if_in_use(workdir)
-    configs.check_same_run(config, workdir)
-    row_multiple = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
-    experiment = prepare(config, row_multiple * config.optimizer.accumulation)
-    check_same_data(experiment, workdir)
-    wait_for_all("training: every host has checked the workdir")
-    with alone_in(workdir):
-        workdir.mkdir(parents=True, exist_ok=True)
-        if jax.process_index() == 0:
-            configs.dump(config, workdir / "config.json")
-            save_run_files(experiment, workdir)
-        step, metrics = _train_in(workdir, config, experiment, mesh, progress)
-        return TrainResult(step, metrics, time.monotonic() - start)
-
-
-def _train_in(
-    workdir: Path,
-    config: ConfigDict,
-    experiment: Experiment,
-    mesh: Mesh,
-    progress: Progress | None,
-) -> tuple[int, dict[str, float]]:
-    """Trains in a folder that is this job's; returns the steps done and the last metrics."""
-    with RunWriter(workdir, progress) as writer:
-        run = _Run(config, experiment, mesh, workdir, writer)
-        try:
-            for line in description(experiment, mesh):
-                writer.say(line)
-            state = run.start_or_resume()
-            run.train(state)
-        finally:
-            run.saves.close()
-        return run.step, run.metrics
-
-
-class _Run:
-    """A run in progress: what `train` would otherwise carry from stage to stage.
+class Loop:
+    """A run in progress: what would otherwise be carried from stage to stage.
 
     Attributes:
       saves: Its checkpoints.

@@ -14,6 +14,7 @@ from ml_collections.config_dict import ConfigDict
 from cotjax.config_rules import SIZES
 from cotjax.data.examples import Examples, training_examples
 from cotjax.data.ragged import Ragged
+from cotjax.data.rationales import refuse_too_many
 from cotjax.data.steps import StepConfig, Steps
 from cotjax.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer, with_ascii
 from cotjax.data.tokens import (
@@ -99,6 +100,7 @@ def prepare(config: ConfigDict, row_multiple: int) -> Experiment:
     Raises:
       InputError: for data, tokenizer or sizes that don't fit the config or each other.
     """
+    refuse_too_many(config)
     task = configured_task(config)
     splits = load_splits(task, config)
     examples = training_examples(task, config, splits["train"])

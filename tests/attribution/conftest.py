@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cotjax import config as configs
-from cotjax.training.loop import train
+from cotjax.training.run import train
 from tests.evaluation.conftest import OVERRIDES
 
 

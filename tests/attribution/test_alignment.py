@@ -13,8 +13,8 @@ from cotjax.attribution.scores import read_scores
 from cotjax.evaluation.student import export_checkpoint
 from cotjax.records import Manifest, Rationale, Record, write_records
 from cotjax.tasks import get_task
-from cotjax.training.loop import train
 from cotjax.training.prepare import prepare
+from cotjax.training.run import train
 from tests.evaluation.conftest import OVERRIDES
 from tests.titler import TOKENIZER_CONFIG
 

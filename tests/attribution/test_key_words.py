@@ -11,8 +11,8 @@ from cotjax.attribution.run import Request, score_records
 from cotjax.attribution.scores import read_scores
 from cotjax.records import Manifest, write_records
 from cotjax.tasks import get_task
-from cotjax.training.loop import train
 from cotjax.training.prepare import prepare
+from cotjax.training.run import train
 
 
 def load(repository, **changes):

@@ -14,9 +14,11 @@ from cotjax.attribution import embeddings, explained, lexical, run
 from cotjax.attribution.report import marked
 from cotjax.attribution.run import Request, score_records
 from cotjax.attribution.scores import read_manifest, read_scores
+from cotjax.claims import CLAIM
 from cotjax.errors import InputError
 from cotjax.records import Manifest, Rationale, Record, write_records
 from cotjax.tasks import get_task
+from tests.claiming import claiming
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,18 @@ def test_a_journal_that_a_kill_left_beside_whole_scores_goes(records, tmp_path, 
     assert sorted(files(request.output)) == [
         "manifest.json", "scores-00000.jsonl", "scores-00000.jsonl.sha256",
     ]  # fmt: skip
+
+
+def test_a_second_job_is_refused_until_the_first_is_dead(records, tmp_path):
+    request = Request(records, tmp_path / "s", "first")
+    with claiming(request.output) as other:
+        with pytest.raises(InputError, match=rf"in use by .* \(process {other.pid}, since 20"):
+            score_records(request)
+        assert sorted(files(request.output)) == [CLAIM]
+        other.kill()
+        other.wait()
+        score_records(request)
+    assert CLAIM not in files(request.output)
 
 
 def test_a_finished_job_changes_nothing(records, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cotjax.data import tokenizer as tokenizers
 from cotjax.data.examples import Examples, Target
 from cotjax.data.steps import Steps
 from cotjax.data.tokenizer import load_tokenizer, train_tokenizer
@@ -50,6 +51,15 @@ def test_segments_tokenised_one_by_one_equal_the_whole_string(tokenizer, segment
     texts = [" ".join(words) for words in segments]
     joined = [token for ids in tokenizer.encode(texts) for token in ids]
     assert joined == tokenizer.encode([" ".join(texts)])[0]
+
+
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_texts_are_encoded_part_by_part(tokenizer, monkeypatch, size):
+    expected = tokenizer.encode_words(TEXTS)
+    monkeypatch.setattr(tokenizers, "AT_ONCE", size)
+    assert tokenizer.encode_words(TEXTS) == expected
+    assert len(expected) == len(TEXTS)
+    assert tokenizer.encode([]) == []
 
 
 @settings(deadline=None)

@@ -18,9 +18,9 @@ import jax
 from cotjax import config as configs
 from cotjax.checkpoints import Checkpoints
 from cotjax.errors import InputError
-from cotjax.training import loop
+from cotjax.training.run import train
 from cotjax.training.step_log import StepLog
-from tests.faults.runs import REPOSITORY
+from tests.conftest import REPOSITORY
 from tests.training.runs import SMALL, trained
 
 AT_STEP, WHOLE = 6, 4  # the fault comes after a step, when an earlier one's checkpoint is whole
@@ -88,7 +88,7 @@ def suffer(config, run: Path, fault) -> str:
 
     StepLog.add = counted
     try:
-        loop.train(config, run)
+        train(config, run)
     except (InputError, OSError) as error:  # which scripts tell in a line, with exit code 2
         return str(error)
     finally:
@@ -102,7 +102,7 @@ def main() -> None:
     fields = SMALL | {"data.cache": folder / "cache", "evaluation.every": 4}
     words = [f"--config.{name}={value}" for name, value in fields.items()]
     config = configs.load(REPOSITORY / "configs" / "default.py", words)
-    loop.train(config, folder / "whole")
+    train(config, folder / "whole")
     faults = {
         "full": (Disk.fill, Disk.empty),
         "nearly full": (Disk.nearly_fill, Disk.empty),
@@ -114,7 +114,7 @@ def main() -> None:
         line = suffer(config, disk.run, lambda f=break_it, d=disk: f(d))
         left = whole_steps(disk.run)
         mend(disk)
-        loop.train(config, disk.run)
+        train(config, disk.run)
         same = trained(disk.run) == trained(folder / "whole")
         print(json.dumps({"fault": name, "line": line, "left": left, "same": same}), flush=True)
 

@@ -1,10 +1,6 @@
-"""Runs in processes of their own, which end in seconds unless something ends them before."""
+"""Training runs, on one process or on two, that are killed and started again."""
 
-import contextlib
-import os
-import subprocess
-import sys
-import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -12,14 +8,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from cotjax.training.writers import read_scalars
+from tests.conftest import REPOSITORY
+from tests.faults import moments
+from tests.faults.jobs import Job, Moment, tokens
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-# One device, and little time to compile programs that run for milliseconds.
-QUICK = {
-    "JAX_PLATFORMS": "cpu",
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-}
 STEPS = 12
 FIELDS = {
     "model.d_model": 16,
@@ -39,43 +31,50 @@ FIELDS = {
 }
 
 
-def command(workdir: Path, cache: Path) -> list[str]:
-    """Trains in `workdir`; the run's tokens are kept in `cache`."""
-    return [
-        sys.executable,
-        str(REPOSITORY / "scripts" / "train.py"),
-        f"--config={REPOSITORY / 'configs' / 'default.py'}",
-        f"--workdir={workdir}",
-        f"--config.data.cache={cache}",
-        *(f"--config.{name}={value}" for name, value in FIELDS.items()),
-    ]
+class Training(Job):
+    """A run of twelve steps."""
+
+    name = "training"
+
+    def words(self, folder: Path, shared: Path) -> list[str]:
+        return [
+            str(REPOSITORY / "scripts" / "train.py"),
+            f"--config={REPOSITORY / 'configs' / 'default.py'}",
+            f"--workdir={folder}",
+            f"--config.data.cache={tokens(shared)}",
+            *(f"--config.{name}={value}" for name, value in FIELDS.items()),
+        ]
+
+    def moments(self, folder: Path, shared: Path) -> Mapping[str, Moment]:
+        logged = len(trained(folder)) if folder.exists() else 0
+        return {
+            "tokenising": moments.tokenising(shared),
+            "compiling": moments.compiling(shared),
+            "preparing": moments.preparing(folder),
+            "evaluating": moments.evaluating(folder),
+            "stepping": moments.stepping(folder, logged + 2),
+            "saving": moments.saving(folder),
+            "renamed": moments.renamed(folder),
+        }
+
+    def progress(self, folder: Path) -> str:
+        return f"{len(trained(folder)) if folder.exists() else 0} steps"
+
+    def check_same(self, folder: Path, whole: Path) -> None:
+        """Final parameters, optimizer state and logged numbers are the same bit for bit."""
+        assert [line[0] for line in trained(folder)] == list(range(1, STEPS + 1))
+        assert trained(folder) == trained(whole)
+        assert evaluated(folder) == evaluated(whole)
+        for item in ("params", "optimizer"):
+            found, expected = (_arrays(one, item) for one in (folder, whole))
+            jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
-def start(workdir: Path, cache: Path, **options) -> subprocess.Popen:
-    """Starts a run; what it says on the error stream can be read from it."""
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    compiled = {"JAX_COMPILATION_CACHE_DIR": str(cache / "compiled")}
-    environment = os.environ | QUICK | compiled
-    return subprocess.Popen(command(workdir, cache), env=environment, **pipes | options)
+class GroupTraining(Training):
+    """The same run, done by two processes."""
 
-
-def finish(workdir: Path, cache: Path, seconds: float = 180) -> str:
-    """Runs to the end; returns what it said on the error stream."""
-    process = start(workdir, cache)
-    _, errors = process.communicate(timeout=seconds)
-    assert process.returncode == 0, errors
-    return errors
-
-
-def wait_for(process: subprocess.Popen, moment, seconds: float = 180) -> None:
-    """Returns when `moment()` is true or the process is over."""
-    end = time.monotonic() + seconds
-    while process.poll() is None:
-        with contextlib.suppress(FileNotFoundError):
-            if moment():
-                return
-        assert time.monotonic() < end, "the moment never came"
-        time.sleep(0.003)
+    name = "group"
+    processes = 2
 
 
 def trained(workdir: Path) -> list[tuple[float, ...]]:
@@ -88,16 +87,6 @@ def evaluated(workdir: Path) -> list[tuple[float, float]]:
     """Steps and accuracies of the evaluations."""
     name = "validation/accuracy"
     return [(line["step"], line[name]) for line in read_scalars(workdir) if name in line]
-
-
-def check_same(workdir: Path, whole: Path) -> None:
-    """Final parameters, optimizer state and logged losses are those of `whole`, bit for bit."""
-    assert [line[0] for line in trained(workdir)] == list(range(1, STEPS + 1))
-    assert trained(workdir) == trained(whole)
-    assert evaluated(workdir) == evaluated(whole)
-    for item in ("params", "optimizer"):
-        found, expected = (_arrays(folder, item) for folder in (workdir, whole))
-        jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
 def _arrays(workdir: Path, item: str):

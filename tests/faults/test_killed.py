@@ -1,9 +1,9 @@
-"""Runs that are killed at many moments end as if nobody had touched them.
+"""Jobs that are killed at many moments end as if nobody had touched them.
 
-    python -m tests.faults.test_killed --kills=40 [--seed=0]
+    python -m tests.faults.test_killed --what=sampling --kills=40 [--seed=0]
 
-The suite runs a few kills, at chosen moments. By this command there are as many as wanted, at
-chosen and random ones, each run being killed again until it has ended between two of them.
+The suite kills a few, at chosen moments. By this command there are as many as wanted, at chosen and
+random ones, each job being killed again until it has ended between two kills.
 """
 
 import argparse
@@ -16,81 +16,98 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import moments, runs
+from tests.faults import moments
+from tests.faults.evaluating import Evaluation, Predicting
+from tests.faults.jobs import Job, finish, forget_caches, is_now, kill
+from tests.faults.runs import GroupTraining, Training
+from tests.faults.sampling import Sampling
+from tests.faults.studies import Studying
 
 KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+JOBS = (Training(), GroupTraining(), Sampling(), Evaluation(), Predicting(), Studying())
+ANEW = ("tokenising", "compiling", "asking")  # moments that must not find what is kept from before
+EACH = 8  # kills of a job before it may end
 
 
-def kill(workdir: Path, cache: Path, moment: moments.Moment, *signals: signal.Signals) -> str:
-    """Starts a run and sends it signals at a moment.
-
-    Returns:
-      What it said on the error stream; nothing happened to a run that ended before the moment.
-    """
-    process = runs.start(workdir, cache)
-    runs.wait_for(process, moment)
-    for number in signals:
-        process.send_signal(number)
-    _, errors = process.communicate(timeout=180)
-    if moment():
-        expected = {-signals[-1], 128 + signals[0], 0}  # 0: just before its end
-        assert process.returncode in expected, errors
-    return errors
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """With a run that nobody touches, and what it has tokenised and compiled."""
+    folder = tmp_path_factory.mktemp("shared")
+    Evaluation().prepare(folder)
+    return folder
 
 
 @pytest.mark.slow
-def test_a_run_killed_again_and_again_ends_as_one_that_was_not(tmp_path):
-    whole, killed, cache = (tmp_path / name for name in ("whole", "killed", "cache"))
-    runs.finish(whole, cache)
-    kill(killed, cache, moments.saving(killed), KILL)
-    kill(killed, cache, moments.stepping(killed, 5), TERM)
+def test_a_run_killed_again_and_again_ends_as_one_that_was_not(shared, tmp_path):
+    job, killed = Training(), tmp_path / "killed"
+    kill(job, killed, shared, "saving", KILL)
+    kill(job, killed, shared, moments.stepping(killed, 5), TERM)
     assert "SIGTERM: saved step" in (killed / "log.txt").read_text()
-    errors = kill(killed, cache, moments.stepping(killed, 8), INT, INT)
+    (errors,) = kill(job, killed, shared, moments.stepping(killed, 8), INT, INT)
     assert "SIGINT: stops when" in errors
-    runs.finish(killed, cache)
-    runs.check_same(killed, whole)
+    finish(job, killed, shared)
+    job.check_same(killed, shared / "run")
 
 
-def random_kill(rng: random.Random, workdir: Path, cache: Path, seconds: float) -> str:
-    """Kills a run at a chosen or a random moment; returns which, in words."""
-    name = rng.choice(["preparing", "evaluating", "stepping", "saving", "renamed", "random"])
-    end = time.monotonic() + rng.uniform(0, seconds)
-    logged = len(runs.trained(workdir)) if workdir.exists() else 0
-    moment = {
-        "preparing": moments.preparing(workdir),
-        "evaluating": moments.evaluating(workdir),
-        "stepping": moments.stepping(workdir, logged + rng.randint(1, 3)),
-        "saving": moments.saving(workdir),
-        "renamed": moments.renamed(workdir),
-        "random": lambda: time.monotonic() > end,
-    }[name]
+@pytest.mark.slow
+def test_an_evaluation_killed_amid_its_two_files_gives_the_same(shared, tmp_path):
+    job, whole, killed = Evaluation(), tmp_path / "whole", tmp_path / "killed"
+    finish(job, whole, shared)
+    kill(job, killed, shared, "writing", KILL)
+    finish(job, killed, shared)
+    job.check_same(killed, whole)
+
+
+def random_kill(rng: random.Random, job: Job, folder: Path, shared: Path, seconds: float) -> str:
+    """Kills a job at a chosen or a random moment.
+
+    Returns:
+      Which, in words; nothing where it ended before.
+    """
+    coming = [name for name, moment in job.moments(folder, shared).items() if not is_now(moment)]
+    name = rng.choice([*coming, "random", "random"])
     signals = rng.choice([(KILL,), (KILL,), (TERM,), (INT,), (TERM, TERM), (INT, TERM)])
-    kill(workdir, cache, moment, *signals)
-    return f"{name} {'+'.join(one.name for one in signals)}"
+    if name in ANEW:
+        forget_caches(shared)
+    moment = moments.after(rng.uniform(0, seconds)) if name == "random" else name
+    said = kill(job, folder, shared, moment, *signals, victim=rng.randrange(job.processes))
+    return f"{name} {'+'.join(one.name for one in signals)}" if said else ""
+
+
+def kill_often(rng: random.Random, job: Job, kills: int, place: Path) -> Counter[str]:
+    """Kills jobs until there were enough kills, each job to its end; returns what was done."""
+    shared, whole, done, ended = place / "shared", place / "whole", Counter(), 0
+    shared.mkdir()
+    job.prepare(shared)
+    began = time.monotonic()
+    finish(job, whole, shared)
+    seconds = time.monotonic() - began
+    while done.total() < kills:
+        killed, before = place / f"killed-{ended}", done.total()
+        while done.total() < min(before + EACH, kills):
+            what = random_kill(rng, job, killed, shared, seconds)
+            if not what:
+                break
+            done[what] += 1
+            print(f"{done.total()}: {what}, after {job.progress(killed)}", flush=True)
+        finish(job, killed, shared)
+        job.check_same(killed, whole)
+        ended += 1
+        print(f"{ended} ended the same", flush=True)
+    return done
 
 
 def main() -> None:
-    """Kills runs until there were enough, each of them to its end."""
+    """Kills jobs of one kind."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--what", choices=[job.name for job in JOBS], default="training")
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    rng, done = random.Random(options.seed), Counter()
+    (job,) = (job for job in JOBS if job.name == options.what)
     with tempfile.TemporaryDirectory() as folder:
-        whole, cache = Path(folder) / "whole", Path(folder) / "cache"
-        began = time.monotonic()
-        runs.finish(whole, cache)
-        seconds = time.monotonic() - began
-        for number in range(options.kills):
-            killed = Path(folder) / f"killed-{number // 8}"
-            what = random_kill(rng, killed, cache, seconds)
-            done[what] += 1
-            print(f"{number + 1}: {what}, after {len(runs.trained(killed))} steps", flush=True)
-            if number % 8 == 7 or number == options.kills - 1:
-                runs.finish(killed, cache)
-                runs.check_same(killed, whole)
-                print("the same, bit for bit", flush=True)
-    print(f"{sum(done.values())} kills: {dict(done)}")
+        done = kill_often(random.Random(options.seed), job, options.kills, Path(folder))
+    print(f"{done.total()} kills of {job.name}: {dict(done)}")
 
 
 if __name__ == "__main__":

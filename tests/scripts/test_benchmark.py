@@ -113,9 +113,11 @@ def test_the_bars(benchmarks, rate, occupancy, hold):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--records is required"),
-        (["--records=r"], "say what to measure"),
-        (["train", "--records=r"], "say what to measure"),
+        ([], "say what to measure"),
+        (["speed", "--records=r"], "say what to measure"),
+        (["sample"], "--records is required"),
+        (["train", "--records=r", "--samples=s"], "--weights is required"),
+        (["all", "--records=r", "--weights=w"], "--samples is required"),
         (["sample", "--records=r", "--output=none/o.json"], "--output=none/o.json"),
         (["sample", "--records=r", "--teacher=none.gguf"], "none.gguf"),
     ],

@@ -17,7 +17,7 @@ from cotjax import config as configs
 from cotjax.records import read_records
 from cotjax.teacher.questions import load_task_questions, read_questions
 from cotjax.teacher.sample import sample_questions
-from cotjax.training.loop import train
+from cotjax.training.run import train
 from cotjax.training.writers import read_scalars
 from tests.conftest import REPOSITORY
 from tests.processes import run_processes
@@ -132,7 +132,7 @@ HOSTS = """
 import json, sys
 from pathlib import Path
 from cotjax import config as configs
-from cotjax.mesh import initialize_distributed
+from cotjax.mesh import initialize_distributed, wait_for_all
 initialize_distributed()
 from cotjax.teacher.sample import sample_questions
 from tests.teacher.tiny import Watcher, questions
@@ -147,6 +147,7 @@ for most in (5, None):  # stopped once, by all processes
     except KeyboardInterrupt:
         pass
     seen += [(entry.id, entry.sample) for entry in watcher.entries]
+    wait_for_all("stopped")  # the folder is free again
 print()
 print(json.dumps(seen))
 """

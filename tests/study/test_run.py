@@ -23,8 +23,8 @@ from cotjax.study.one_run import TRAIN_QUESTIONS
 from cotjax.study.plan import Part
 from cotjax.study.progress import StudyProgress
 from cotjax.study.run import run_study
-from cotjax.training.loop import TrainResult, train
 from cotjax.training.prepare import prepare
+from cotjax.training.run import TrainResult, train
 from cotjax.training.throughput import train_flops
 from tests.conftest import REPOSITORY
 from tests.study import drawn

@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
+import shutil
 
 import jax
 import numpy as np
 import pytest
 
+from cotjax.claims import CLAIM
 from cotjax.decoding import scheduler as schedulers
 from cotjax.errors import InputError
 from cotjax.mesh import make_mesh
@@ -15,6 +17,7 @@ from cotjax.records import read_records
 from cotjax.teacher import sample as samples
 from cotjax.teacher import writer as writers
 from cotjax.teacher.model import load_model
+from tests.claiming import claiming
 from tests.teacher.tiny import (
     END,
     Watcher,
@@ -154,6 +157,18 @@ class TestGoingOn:
             run_job(teacher, undisturbed[0], samples=4, sampling__max_tokens=9)
         with pytest.raises(InputError, match="questions_sha256="):
             run_job(teacher, undisturbed[0], questions(COUNT + 1))
+
+    def test_a_second_job_is_refused_until_the_first_is_dead(self, teacher, undisturbed, tmp_path):
+        folder = tmp_path / "records"
+        shutil.copytree(undisturbed[0], folder)
+        with claiming(folder) as other:
+            with pytest.raises(InputError, match=rf"in use by .* \(process {other.pid}, since 20"):
+                run_job(teacher, folder)
+            other.kill()
+            other.wait()
+            assert (folder / CLAIM).exists()
+            run_job(teacher, folder)
+        assert files(folder) == files(undisturbed[0])
 
 
 class TestOtherOrders:

@@ -1,6 +1,5 @@
 """Runs of a student that trains in a second, and what they leave behind."""
 
-from cotjax.training import loop
 from cotjax.training.step_log import StepLog
 from cotjax.training.writers import read_scalars
 
@@ -40,4 +39,4 @@ def interrupt_after(monkeypatch, step, act):
         if len(taken) == step:
             act()
 
-    monkeypatch.setattr(loop.StepLog, "add", counted)
+    monkeypatch.setattr(StepLog, "add", counted)

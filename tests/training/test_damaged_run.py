@@ -8,7 +8,7 @@ import pytest
 
 from cotjax import claims
 from cotjax.errors import InputError
-from cotjax.training.loop import train
+from cotjax.training.run import train
 from tests.training.runs import trained
 
 pytestmark = [pytest.mark.usefixtures("quick_to_compile"), pytest.mark.slow]

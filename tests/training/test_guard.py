@@ -19,8 +19,8 @@ from cotjax.errors import InputError, NotFiniteError
 from cotjax.evaluation.student import export_checkpoint
 from cotjax.json_files import read_json
 from cotjax.training import feeding, left_out, loop
-from cotjax.training.loop import train
 from cotjax.training.prepare import prepare
+from cotjax.training.run import train
 from cotjax.training.writers import read_scalars
 from tests.training.runs import interrupt_after, trained
 

@@ -11,7 +11,7 @@ from cotjax.errors import InputError
 from cotjax.json_files import read_json
 from cotjax.records import Manifest, write_records
 from cotjax.tasks import get_task
-from cotjax.training.loop import train
+from cotjax.training.run import train
 from cotjax.training.writers import read_scalars
 from tests.training.runs import interrupt_after, trained
 

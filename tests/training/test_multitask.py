@@ -6,7 +6,7 @@ import pytest
 
 from cotjax import config as configs
 from cotjax.evaluation.run import evaluate_checkpoint
-from cotjax.training.loop import train
+from cotjax.training.run import train
 from cotjax.training.writers import read_scalars
 
 STEPS = 400

@@ -1,0 +1,70 @@
+"""The decoding of a batch on devices that are described: shapes and shardings, no arrays."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from ml_collections.config_dict import ConfigDict
+
+from cotjax.compiling.planned import Planned, plan
+from cotjax.data.work import Work
+from cotjax.evaluation.generation import configured_search, write
+from cotjax.mesh import BATCH_AXES, batch_sharding
+from cotjax.training.optimizer import OptimizerConfig
+from cotjax.training.step import abstract_state
+from cotjax.training.throughput import forward_flops
+
+
+class PlannedDecoding(Planned):
+    """What evaluation does with a batch of questions, each of which writes all that it may."""
+
+    @property
+    def model_flops(self) -> int:
+        """FLOPs by formula: a question is encoded once, whatever the number of its beams."""
+        questions, beams = self.replies, self.config.evaluation.num_beams
+        work = Work(
+            encoder=questions * self.encoder,
+            decoder=questions * beams * self.decoder,
+            encoder_squares=questions * self.encoder**2,
+            decoder_squares=questions * beams * self.decoder**2,
+            products=questions * beams * self.encoder * self.decoder,
+        )
+        return forward_flops(self.model, work)
+
+    def trace(self) -> jax.stages.Traced:
+        """The loop as JAX sees it, ready to be lowered and compiled."""
+        search = configured_search(self.config)
+
+        def decode(params, tokens, segments, prefix):
+            batch = {"encoder_tokens": tokens, "encoder_segments": segments, "prefix": prefix}
+            return write(self.model, search, params, batch, max_tokens=self.decoder)
+
+        params = abstract_state(self.model, OptimizerConfig(), self.mesh).params
+        with jax.set_mesh(self.mesh):
+            inputs = self._rows(self.encoder)
+            return jax.jit(decode).trace(params, inputs, inputs, self._rows(0))
+
+    def _rows(self, width: int) -> jax.ShapeDtypeStruct:
+        sharding = batch_sharding(self.mesh)
+        return jax.ShapeDtypeStruct((self.rows, width), jnp.int32, sharding=sharding)
+
+
+def plan_decoding(config: ConfigDict, devices: Sequence[jax.Device]) -> PlannedDecoding:
+    """The decoding that evaluation asks for, without reading questions.
+
+    Questions are as long as the config lets them be; rows are rounded up to what the mesh divides.
+    """
+    step, data, evaluation = plan(config, devices), config.data, config.evaluation
+    multiple = math.prod(step.mesh.shape[axis] for axis in BATCH_AXES)
+    fields = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
+    return PlannedDecoding(
+        **fields
+        | {
+            "replies": evaluation.batch_size,
+            "rows": -(-evaluation.batch_size // multiple) * multiple,
+            "encoder": data.input_length,
+            "decoder": evaluation.max_tokens or data.target_length,
+        }
+    )

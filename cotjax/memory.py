@@ -1,0 +1,54 @@
+"""Whether what is to be read fits into memory: told before the system ends the job for it."""
+
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+from cotjax.errors import InputError
+
+MEMINFO, STATUS = Path("/proc/meminfo"), Path("/proc/self/status")
+GROUP = Path("/sys/fs/cgroup")  # of a container, as it sees itself
+
+
+def refuse_if_too_large(what: str, needed: int) -> None:
+    """Raises InputError where bytes that are needed are more than there are.
+
+    Args:
+      what: What they are needed for, for the message.
+      needed: How many; a bound that was measured, see docs/reliability.md.
+    """
+    free = free_bytes()
+    if free is not None and needed > free:
+        raise InputError(
+            f"{what}: may take {_gib(needed)} of memory, and {_gib(free)} are free: take fewer "
+            "records, or a machine with more memory"
+        )
+
+
+def free_bytes() -> int | None:
+    """Bytes that this process may still take; None where the system does not tell (not Linux).
+
+    The least of what the machine, its container and the limit on the process (`ulimit -v`) leave.
+    """
+    return min(_all_limits(), default=None)
+
+
+def _all_limits() -> Iterator[int]:
+    if MEMINFO.exists():
+        yield 1024 * _field(MEMINFO, "MemAvailable")
+    most, used = GROUP / "memory.max", GROUP / "memory.current"
+    if most.exists() and used.exists() and (limit := most.read_text().strip()).isdecimal():
+        yield int(limit) - int(used.read_text())
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and STATUS.exists():
+        yield limit - 1024 * _field(STATUS, "VmSize")
+
+
+def _field(file: Path, name: str) -> int:
+    """A number of kB."""
+    (line,) = (line for line in file.read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1])
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:,.1f} GiB"

@@ -1,0 +1,76 @@
+"""Errors that say that another process of a group is gone."""
+
+from types import SimpleNamespace
+
+import jax
+import pytest
+from jax.errors import JaxRuntimeError
+
+from cotjax import lost
+from cotjax.errors import InputError
+from cotjax.lost import ALONE, INTERRUPTED, anothers_end, leaving_when_alone
+
+GLOO = JaxRuntimeError("UNKNOWN: Gloo all-reduce failed: Connection reset by peer\nmore")
+
+
+@pytest.fixture
+def group(monkeypatch):
+    """Two processes, of which this is one; how it ended at once, if it did."""
+    monkeypatch.setattr(jax.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    ended = SimpleNamespace(code=None)
+
+    def end(code):
+        ended.code = code
+        raise SystemExit(code)
+
+    monkeypatch.setattr(lost.os, "_exit", end)
+    return ended
+
+
+def raised(error, cause=None):
+    try:
+        raise error from cause
+    except type(error) as caught:
+        return caught
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (GLOO, GLOO),
+        (raised(InputError("a checkpoint could not be written"), GLOO), GLOO),
+        (JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory"), None),
+        (InputError("Gloo is no task"), None),
+        (None, None),
+    ],
+)
+def test_what_tells_it(group, error, expected):
+    assert anothers_end(error) is expected
+
+
+def test_a_process_alone_is_in_no_group():
+    assert anothers_end(GLOO) is None
+    with pytest.raises(JaxRuntimeError), leaving_when_alone():
+        raise GLOO
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (GLOO, ALONE, "error: another process of the group is gone (UNKNOWN: Gloo all-reduce fail"),
+        (KeyboardInterrupt(), INTERRUPTED, "interrupted"),
+    ],
+)
+def test_it_ends_at_once_with_one_line(group, capsys, error, code, line):
+    with pytest.raises(SystemExit), leaving_when_alone():
+        raise error
+    assert group.code == code
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(line)
+
+
+def test_other_errors_pass(group):
+    with pytest.raises(ValueError, match="mine"), leaving_when_alone():
+        raise ValueError("mine")
+    assert group.code is None
