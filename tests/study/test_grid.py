@@ -211,6 +211,15 @@ def test_a_papers_study_can_be_planned(name, form):
     assert len({configs.config_hash(run.config) for run in runs}) == len(runs)  # none twice
 
 
+def test_the_study_of_regularisation_tries_what_the_small_mysteries_study_has():
+    tried = load(REPOSITORY / "configs/studies/regularisation.py")
+    settled = load(f"{REPOSITORY}/configs/studies/mysteries.py:small")
+    fields = configs.flatten(settled.base)
+    assert {name: fields[name] for name in tried.tuning.grid} in tried.tuning.settings()
+    assert len(plan_tuning(tried)) == 20
+    assert not {*tried.seeds, *tried.tuning.seeds} & set(settled.seeds)
+
+
 def test_a_training_config_is_not_a_study():
     with pytest.raises(InputError, match=r"must return a cotjax\.study\.grid\.Study"):
         load(REPOSITORY / "configs/default.py")
