@@ -14,8 +14,8 @@ masked tokens became, how many key tokens, seeds, tests. So nothing here is held
 The full form trains Flan-T5-base on CommonsenseQA with PaLM's rationales, 19 variants and five
 seeds: import as in configs/commonsense_qa.py, score the words (README, "Key words") into
 scores/cqa, and give each of several machines its --shard; it has not been timed. The small form is
-a made task: the facts that a label needs stand in its rationale alone. Its 80 runs took 48 s each on
-a CPU core that was shared (docs/results.md); regularisation.py chose its settings.
+a made task: the facts that a label needs stand in its rationale alone. Its 80 runs took 48 s each
+on a CPU core that was shared (docs/results.md); regularisation.py chose its settings.
 """
 
 from configs.commonsense_qa import get_config as commonsense_qa
