@@ -22,6 +22,7 @@ settings.load_profile("same")
 
 jax.config.update("jax_num_cpu_devices", 8)
 
+MOST_MAPS = 30_000
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -56,6 +57,15 @@ def titler_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("titler")
     yield make_titler_folder(folder)
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def let_programs_go():
+    """Forgets compiled programs when they are many: Linux allows a process 65,530 memory maps."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_bytes().splitlines()) > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="module")
