@@ -16,6 +16,7 @@ from transformers import AutoTokenizer
 
 from benchmarks.bars import at_least, in_words
 from benchmarks.options import Options
+from benchmarks.tables import new_table
 from benchmarks.turns import Figures, Order, Side, machine, medians, take_turns
 from cotjax.errors import InputError
 from cotjax.records import Record, read_records
@@ -174,18 +175,14 @@ def bars(summary: Mapping[str, Mapping[str, Figures]]) -> dict[str, Figures]:
 
 def table(figures: Figures) -> Table:
     """Rates, ratios to CTranslate2, and how many texts are the same as transformers'."""
-    versions = figures["machine"]["versions"]
-    result = Table(
+    result = new_table(
         "", "questions", "ms a question", "tokens/s", "ratio", "same texts", "peak GiB",
         title="Decoding of a T5 in float32: questions of CommonsenseQA",
-        caption=f"{figures['machine']['cores']} cores of {figures['machine']['processor']};"
-        f" jax {versions['jax']}, torch {versions['torch']}, transformers"
-        f" {versions['transformers']}, ctranslate2 {versions['ctranslate2']}\n"
-        "ratio: of tokens/s to CTranslate2's, label first of questions/s to all of it; same texts:"
-        " as transformers'\n" + in_words(figures["bars"]),
+        machine=figures["machine"],
+        packages=("jax", "torch", "transformers", "ctranslate2"),
+        notes="ratio: of tokens/s to CTranslate2's, label first of questions/s to all of it; same"
+        " texts: as transformers'\n" + in_words(figures["bars"]),
     )  # fmt: skip
-    for column in result.columns[1:]:
-        column.justify = "right"
     for case, programs in figures["medians"].items():
         result.add_section()
         result.add_row(f"[bold]{case}")

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.options import Options
+from benchmarks.tables import new_table
 from benchmarks.train_data import config_words
 from benchmarks.turns import Figures, Side, machine
 from cotjax.models.t5_config import REMAT
@@ -53,16 +54,16 @@ def _point(options: Options, cache: Path, batch_size: int, remat: str) -> Figure
 
 def table(figures: Figures) -> Table:
     """Bytes of a step, and what it takes."""
-    result = Table(
+    result = new_table(
         "targets", "remat", "rows", *MEMORY, "s a step",
         title="One train step in float32, CommonsenseQA label first: GiB",
-        caption=f"{figures['machine']['cores']} cores of {figures['machine']['processor']};"
-        f" jax {figures['machine']['versions']['jax']}\narguments, temporaries, outputs that are"
+        machine=figures["machine"],
+        packages=("jax",),
+        notes="arguments, temporaries, outputs that are"
         " no arguments: as compiled; peak: the most that the process\never had resident, with"
         " Python, libraries, data and compilation",
     )  # fmt: skip
-    for column in result.columns:
-        column.justify = "right"
+    result.columns[0].justify = "right"
     for one in figures["points"]:
         cells = (f"{one[name]:.2f}" for name in MEMORY)
         rows = f"{one['rows']} x {one['encoder']}/{one['decoder']}"

@@ -12,6 +12,7 @@ from benchmarks.bars import at_least, at_most, in_words
 from benchmarks.options import Options
 from benchmarks.pipeline_data import write_words
 from benchmarks.pipeline_growth import bytes_a_token, growth
+from benchmarks.tables import new_table
 from benchmarks.train_data import config_words
 from benchmarks.train_ours import prepared
 from benchmarks.turns import Figures, Side, machine, medians, take_turns
@@ -96,18 +97,15 @@ def bars(summary: Mapping[str, Figures], sizes: Mapping[int, Figures]) -> dict[s
 def table(figures: Figures) -> Table:
     """Rates and ratios, then growth by number of rationales."""
     columns = ("examples/s", "ratio", "survey s", "resident GiB", "prepare s", "again s", "GiB")
-    versions = figures["machine"]["versions"]
-    result = Table(
+    result = new_table(
         "", *columns,
         title="Batches alone, words of rationales shuffled afresh every epoch",
-        caption=f"{figures['machine']['cores']} cores of {figures['machine']['processor']};"
-        f" tensorflow {versions['tensorflow']}, datasets {versions['datasets']}, seqio"
-        f" {versions['seqio']}\nsurvey: rows chosen, from tokens in memory; prepare: from records"
+        machine=figures["machine"],
+        packages=("tensorflow", "datasets", "seqio"),
+        notes="survey: rows chosen, from tokens in memory; prepare: from records"
         " on disk, and again with tokens in the cache\n"
         + in_words(figures["bars"]),
     )  # fmt: skip
-    for column in result.columns[1:]:
-        column.justify = "right"
     for program, one in figures["medians"].items():
         ratio = one["examples_rate"] / figures["medians"][DATASETS]["examples_rate"]
         result.add_row(program, f"{one['examples_rate']:,.0f}", f"{ratio:.2f}")

@@ -13,6 +13,7 @@ from rich.table import Table
 from safetensors.numpy import save_file
 
 from benchmarks.options import Options
+from benchmarks.tables import new_table
 from benchmarks.turns import Figures, Order, Side, machine, medians, take_turns
 from cotjax.errors import InputError
 from cotjax.models.gguf import GGUFFile
@@ -173,18 +174,15 @@ def bars(summary: dict[str, dict[str, Figures]]) -> dict[str, bool]:
 def table(figures: Figures) -> Table:
     """Rates, ratios to the first program of a case, and where the time goes."""
     columns = ("samples", "tokens/s", "ratio", "peak GiB", "in prompts", "slots used", "compiled")
-    versions = figures["machine"]["versions"]
-    result = Table(
+    result = new_table(
         "", *columns,
         title="SmolLM2-135M in float32, 5-shot CommonsenseQA",
-        caption=f"{figures['machine']['cores']} cores of {figures['machine']['processor']};"
-        f" jax {versions['jax']}, torch {versions['torch']}, transformers"
-        f" {versions['transformers']}\nthe same greedy texts on {figures['same_greedy_texts']} of"
+        machine=figures["machine"],
+        packages=("jax", "torch", "transformers"),
+        notes=f"the same greedy texts on {figures['same_greedy_texts']} of"
         f" {CHECKED} prompts; "
         + ", ".join(f"{bar}: {'yes' if holds else 'no'}" for bar, holds in figures["bars"].items()),
     )  # fmt: skip
-    for column in result.columns[1:]:
-        column.justify = "right"
     for case, programs in figures["medians"].items():
         result.add_section()
         result.add_row(f"[bold]{case}")

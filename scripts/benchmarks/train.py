@@ -12,6 +12,7 @@ from rich.table import Table
 
 from benchmarks.bars import at_least, in_words
 from benchmarks.options import Options
+from benchmarks.tables import new_table
 from benchmarks.train_data import config_words, write_subset, write_token_ids
 from benchmarks.train_ours import prepared, step_of
 from benchmarks.turns import Figures, Order, Side, machine, medians, take_turns
@@ -195,19 +196,15 @@ def ratio(programs: Mapping[str, Figures], trainers: tuple[Trainer, ...]) -> flo
 
 def table(figures: Figures) -> Table:
     """Rates, ratios to the Trainer as it comes, padding, and shares of what products reach."""
-    versions = figures["machine"]["versions"]
-    result = Table(
+    result = new_table(
         "", "examples/s", "tokens/s", "ratio", "encoder", "decoder", "of cubes", "of replay", "GiB",
         title=f"Fine-tuning in float32, {figures['steps']} steps of 64 targets a turn",
-        caption=f"{figures['machine']['cores']} cores of {figures['machine']['processor']};"
-        f" jax {versions['jax']}, torch {versions['torch']}, transformers"
-        f" {versions['transformers']}\n"
-        "encoder, decoder: positions that are no padding; of cubes, of replay: model FLOP/s over"
-        " those of XLA's\nproducts of 2048-cubes and of the step's own shapes\n"
+        machine=figures["machine"],
+        packages=("jax", "torch", "transformers"),
+        notes="encoder, decoder: positions that are no padding; of cubes, of replay: model FLOP/s"
+        " over those of XLA's\nproducts of 2048-cubes and of the step's own shapes\n"
         + in_words(figures["bars"]),
     )  # fmt: skip
-    for column in result.columns[1:]:
-        column.justify = "right"
     for case, programs in figures["medians"].items():
         result.add_section()
         result.add_row(f"[bold]{case}")
