@@ -17,6 +17,8 @@ def get_config():
 
     # Seed of every random draw: initial weights, order of the data, perturbations, dropout.
     config.seed = 0
+    # Where compiled programs are kept for the next start; unset: as JAX_COMPILATION_CACHE_DIR says.
+    config.compilation_cache_dir = optional(str)
 
     # What is asked.
     config.task = task = config_dict.ConfigDict()
@@ -63,12 +65,13 @@ def get_config():
     data.words.fraction = optional(float)  # the same as a share of a rationale's words
     data.words.by_rank = False  # key words in the order of their importance, not of the text
     data.perturbation = config_dict.ConfigDict()  # what is done to the words that stay
-    # none, shuffle, reverse, mask, drop, duplicate, insert (another rationale's steps), digits
-    # (other ones); swap (another question's rationale), swap_same_label; fill_random, fill_repeat
-    # (words that make it longer), shorten (whole steps are dropped).
+    # none, shuffle, shuffle_some, reverse, mask, drop, duplicate, insert (another rationale's
+    # steps), digits (other ones); swap (another question's rationale), swap_same_label;
+    # fill_random, fill_repeat (words that make it longer), shorten (whole steps are dropped).
     data.perturbation.name = "none"
     data.perturbation.unit = "words"  # what is moved, masked, dropped: words, tokens, steps
-    data.perturbation.fraction = 0.5  # of the units: mask, drop, duplicate, insert, digits
+    # Of the units: shuffle_some, mask, drop, duplicate, insert, digits.
+    data.perturbation.fraction = 0.5
     data.perturbation.mask_token = "<unk>"  # what mask writes: a token of the vocabulary
     data.perturbation.length = optional(int)  # tokens that fill and shorten lead to
     data.perturbation.reference = ""  # or those of the question's rationale with these tags
@@ -161,8 +164,7 @@ def get_config():
     evaluation.length_penalty = 1.0
 
     config.profile = profile = config_dict.ConfigDict()
-    profile.first_step = optional(int)  # of a profiler trace, written into the workdir
-    profile.num_steps = 3
+    profile.steps = ()  # first and last of a trace for TensorBoard or XProf, such as (10, 15)
     profile.log_every = 50  # steps between two lines of metrics
 
     return config

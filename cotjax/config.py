@@ -26,7 +26,13 @@ from cotjax.json_files import dump_json, read_json, replace_file
 # A workdir may be taken up again with other values of these: they change where and how often
 # something is done, not what is learned.
 FREE_SECTIONS = ("mesh", "checkpoint", "evaluation", "profile", "guard")
-FREE_FIELDS = ("model.dtype", "model.remat", "model.scan_layers", "data.cache")
+FREE_FIELDS = (
+    "model.dtype",
+    "model.remat",
+    "model.scan_layers",
+    "data.cache",
+    "compilation_cache_dir",
+)
 # But for what the metric of the best is measured by: it must mean the same all along.
 BOUND_FIELDS = (
     "evaluation.best_metric",
@@ -155,6 +161,7 @@ def from_workdir(workdir: str | os.PathLike) -> ConfigDict:
     check_fields(flat, STUDENT.fields, STUDENT.file, f"{file}: ")
     config = ConfigDict(unflatten(flat))
     config.evaluation.splits = tuple(config.evaluation.splits)
+    config.profile.steps = tuple(config.profile.steps)
     return config
 
 

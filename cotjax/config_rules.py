@@ -60,6 +60,7 @@ CHOICES = {
     "data.perturbation.name": (
         "none",
         "shuffle",
+        "shuffle_some",
         "reverse",
         "mask",
         "drop",
@@ -109,7 +110,6 @@ AT_LEAST_ONE = (  # or unset, where that is allowed
     "evaluation.max_questions",
     "evaluation.max_tokens",
     "evaluation.num_beams",
-    "profile.num_steps",
     "profile.log_every",
 )
 NOT_NEGATIVE = (  # or unset, where that is allowed
@@ -124,7 +124,6 @@ NOT_NEGATIVE = (  # or unset, where that is allowed
     "loss.rationale_weight",
     "loss.z_loss",
     "guard.spike_score",
-    "profile.first_step",
 )
 FRACTIONS = ("data.perturbation.fraction", "loss.alpha", "schedule.final_fraction")  # 1 is allowed
 BELOW_ONE = (
@@ -182,6 +181,7 @@ def check_values(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
         raise InputError("config.schedule.warmup_steps must be below config.schedule.total_steps")
     check_loss(flat, schema)
     _check_beams(flat, schema)
+    _check_traced(flat["profile.steps"])
 
 
 def _check_task(flat: Mapping[str, Any]) -> None:
@@ -228,3 +228,13 @@ def _check_beams(flat: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     require(flat[beams] <= MAX_BEAMS, beams, flat[beams], f"must be at most {MAX_BEAMS}")
     if flat[beams] == 1 and flat[penalty] != schema[penalty]:
         raise InputError(f"config.{penalty} has no effect with config.{beams}=1")
+
+
+def _check_traced(steps: tuple) -> None:
+    """A trace has a first and a last step."""
+    whole = all(type(step) is int for step in steps)
+    if steps and not (len(steps) == 2 and whole and 1 <= steps[0] <= steps[1]):
+        raise InputError(
+            f"config.profile.steps={steps!r}: write the first and the last step of the trace, "
+            "such as (10, 15)"
+        )

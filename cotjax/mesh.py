@@ -5,6 +5,7 @@ paths; the one table `LOGICAL_TO_MESH` says which mesh axis splits which of them
 follows the same rules, because the path of a moment contains the path of its parameter.
 """
 
+import functools
 import glob
 import importlib.util
 import itertools
@@ -259,6 +260,12 @@ def to_global(batch: Mapping[str, np.ndarray], mesh: Mesh, rows: int) -> dict[st
         name: jax.make_array_from_process_local_data(sharding, local, (rows, *local.shape[1:]))
         for name, local in batch.items()
     }
+
+
+def replicated(tree: Any, mesh: Mesh) -> Any:
+    """Numbers and arrays that all processes have alike, as global arrays, whole everywhere."""
+    put = functools.partial(jax.make_array_from_process_local_data, NamedSharding(mesh, P()))
+    return jax.tree.map(lambda leaf: put(np.asarray(leaf)), tree)
 
 
 def constrain_batch(x: jax.Array) -> jax.Array:

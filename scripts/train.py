@@ -13,9 +13,13 @@ flags.DEFINE_string("workdir", None, "folder for all that the run makes; the sam
 
 def main(config):
     """Trains."""
+    from cotjax.laps import Laps
+
+    laps = Laps()
     from cotjax.training.run import train
 
-    train(config, flags.FLAGS.workdir)
+    laps("imports")
+    train(config, flags.FLAGS.workdir, laps=laps)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from cotjax.compilations import compilations
 from cotjax.decoding.board import Board, Kept, Prompt
-from cotjax.decoding.compilations import compilations
 from cotjax.decoding.engine import (
     ENDED,
     FULL,

@@ -12,6 +12,7 @@ from ml_collections.config_dict import ConfigDict
 
 from cotjax import config as configs
 from cotjax.checkpoints import Checkpoints
+from cotjax.compilations import keep_compiled
 from cotjax.data.tokenizer import Tokenizer, load_tokenizer
 from cotjax.errors import InputError
 from cotjax.json_files import read_json
@@ -116,9 +117,13 @@ def export_checkpoint(workdir: Path, checkpoint: str, output: Path) -> int:
 
 
 def default_mesh(config: ConfigDict | None = None) -> Mesh:
-    """The mesh of a run's config where it fits the devices here, else one that splits the data."""
+    """The mesh of a run's config where it fits the devices here, else one that splits the data.
+
+    What is compiled is kept where the config says.
+    """
     initialize_distributed()
     if config is not None:
+        keep_compiled(config.compilation_cache_dir)
         try:
             return make_mesh(config.mesh.to_dict())
         except InputError:  # trained on other devices than these

@@ -6,13 +6,17 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 from ml_collections.config_dict import ConfigDict
 
 from cotjax import config as configs
+from cotjax.compilations import compilations
 from cotjax.data.steps import Steps
 from cotjax.errors import InputError, NotFiniteError
+from cotjax.laps import Laps
+from cotjax.mesh import replicated
 from cotjax.models.hf import load_params
 from cotjax.training.at_fault import Finite, finite_parts, rows_at_fault, whole
 from cotjax.training.evaluations import Evaluations
@@ -46,9 +50,10 @@ class Loop:
         mesh: Mesh,
         workdir: Path,
         writer: RunWriter,
+        laps: Laps,
     ):
         self.config, self.experiment, self.mesh = config, experiment, mesh
-        self.workdir, self.writer = workdir, writer
+        self.workdir, self.writer, self.laps = workdir, writer, laps
         self.optimizer, self.schedule = optimizer_of(config)
         self.saves = Saves(config, experiment, mesh, workdir)
         self.evaluations = Evaluations(config, experiment, mesh, workdir, writer)
@@ -106,9 +111,10 @@ class Loop:
         """
         config, first = self.config, int(state.step)
         total = config.schedule.total_steps
+        self.laps("student")
         if first == 0:
             self._evaluate(state)  # the untouched student
-        seed = np.uint32(config.seed)
+        seed = replicated(np.uint32(config.seed), self.mesh)
         take_step = train_step(
             self.experiment.model,
             self.optimizer,
@@ -118,21 +124,20 @@ class Loop:
             config.optimizer.accumulation,
             self.mesh,
         )
-        window = config.profile.first_step, config.profile.num_steps
-        profiler = Profiler(*window, self.workdir / "profile")
-        log = StepLog(self.experiment.model, self.mesh, self.writer, self._see)
-        log.start(first, total)
+        profiler = Profiler(config.profile.steps, self.workdir / "profile")
         fed = global_batches(self.steps, self.experiment.tokenizer.eos, first, total, self.mesh)
         with (
             stop_signals(self.saves.whole_step) as stopped,
-            closing(log),
+            compilations() as compiled,
+            closing(self._log(first, total, compiled)) as log,
             closing(profiler),
             closing(fed),
         ):
             for work, batch in fed:
-                with profiler.step(self.step):
-                    state, metrics = take_step(state, batch, seed)
+                self.laps("data")
                 self.step += 1
+                with profiler.step(self.step), jax.transfer_guard("disallow"):
+                    state, metrics = take_step(state, batch, seed)
                 log.add(work, metrics)
                 if self._between_steps(state, log):
                     log.restart_clock()
@@ -141,7 +146,15 @@ class Loop:
                 if self.step < total and (number := stopped(self.step)):
                     log.flush(self.step)
                     self._stop(state, number)
+                self.laps("other")
         return None
+
+    def _log(self, first: int, total: int, compiled: list[float]) -> StepLog:
+        """Of the steps after the first ones, its bar shown."""
+        model, writer = self.experiment.model, self.writer
+        log = StepLog(model, self.mesh, writer, self._see, self.laps, compiled)
+        log.start(first, total)
+        return log
 
     def _between_steps(self, state: TrainState, log: StepLog) -> bool:
         """Logs, evaluates and saves where it is due; returns whether that took time."""
@@ -171,6 +184,7 @@ class Loop:
     def _evaluate(self, state: TrainState) -> float:
         """Evaluates the configured splits; returns the metric that chooses the best."""
         self.metrics |= self.evaluations.ask(state.params, self.step)
+        self.laps("evaluation")
         return float(self.metrics[self.config.evaluation.best_metric])
 
     def _save(self, state: TrainState, metric: float | None, wait: bool = False) -> bool:
@@ -184,6 +198,7 @@ class Loop:
             return False
         best = max(self.best, metric if metric is not None else -math.inf)
         self.saves.save(state, self.step, best, metric, self.watch.losses, wait)
+        self.laps("saving")
         return True
 
     def _stop(self, state: TrainState, number: int) -> None:

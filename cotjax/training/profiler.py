@@ -1,4 +1,4 @@
-"""A profiler trace of some steps, for TensorBoard."""
+"""A profiler trace of some steps, for TensorBoard and XProf."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,21 +8,22 @@ import jax
 
 
 class Profiler:
-    """Traces the steps from `first` on, `count` of them, into a folder; none where it is None."""
+    """Traces the steps from the first to the last of `steps` into a folder; none where empty."""
 
-    def __init__(self, first: int | None, count: int, folder: Path):
-        self._first, self._count, self._folder = first, count, folder
+    def __init__(self, steps: tuple[int, int] | tuple[()], folder: Path):
+        self._first, self._last = steps or (None, None)
+        self._folder = folder
         self._tracing = False
 
     @contextmanager
     def step(self, number: int) -> Iterator[None]:
-        """Surrounds the step after `number` steps; starts and ends the trace where it is due."""
+        """Surrounds step `number`, from 1; starts and ends the trace where it is due."""
         if number == self._first:
             jax.profiler.start_trace(str(self._folder))
             self._tracing = True
         with jax.profiler.StepTraceAnnotation("train", step_num=number):
             yield
-        if self._tracing and number + 1 == self._first + self._count:
+        if number == self._last:
             self.close()
 
     def close(self) -> None:

@@ -13,6 +13,8 @@ from rich.progress import Progress
 
 from cotjax import config as configs
 from cotjax.claims import alone_in, refuse_if_in_use
+from cotjax.compilations import keep_compiled
+from cotjax.laps import Laps
 from cotjax.mesh import BATCH_AXES, initialize_distributed, make_mesh, wait_for_all
 from cotjax.training.description import description
 from cotjax.training.loop import Loop
@@ -37,7 +39,10 @@ class TrainResult:
 
 
 def train(
-    config: ConfigDict, workdir: str | os.PathLike, progress: Progress | None = None
+    config: ConfigDict,
+    workdir: str | os.PathLike,
+    progress: Progress | None = None,
+    laps: Laps | None = None,
 ) -> TrainResult:
     """Trains what a config names, or goes on with what `workdir` holds of it.
 
@@ -45,19 +50,22 @@ def train(
       config: Validated; see configs/default.py.
       workdir: Takes all that the run makes. A rerun with the same config resumes it.
       progress: A bar of the caller's to report into; by default the run shows its own.
+      laps: Wall time since the program began, to be told with that of the run.
 
     Raises:
       InputError: for a config, data or workdir that don't fit.
       NotFiniteError: if the numbers go wrong for good; see the `guard` section of the config.
     """
-    start = time.monotonic()
+    start, laps = time.monotonic(), laps or Laps()
     initialize_distributed()
+    keep_compiled(config.compilation_cache_dir)
     mesh = make_mesh(config.mesh.to_dict())
     workdir = Path(workdir).absolute()
     refuse_if_in_use(workdir)
     configs.check_same_run(config, workdir)
     row_multiple = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     experiment = prepare(config, row_multiple * config.optimizer.accumulation)
+    laps("prepare")
     check_same_data(experiment, workdir)
     wait_for_all("training: every host has checked the workdir")
     with alone_in(workdir):
@@ -65,7 +73,7 @@ def train(
         if jax.process_index() == 0:
             configs.dump(config, workdir / "config.json")
             save_run_files(experiment, workdir)
-        step, metrics = _train_in(workdir, config, experiment, mesh, progress)
+        step, metrics = _train_in(workdir, config, experiment, mesh, progress, laps)
         return TrainResult(step, metrics, time.monotonic() - start)
 
 
@@ -75,10 +83,11 @@ def _train_in(
     experiment: Experiment,
     mesh: Mesh,
     progress: Progress | None,
+    laps: Laps,
 ) -> tuple[int, dict[str, float]]:
     """Trains in a folder that is this job's; returns the steps done and the last metrics."""
     with RunWriter(workdir, progress) as writer:
-        loop = Loop(config, experiment, mesh, workdir, writer)
+        loop = Loop(config, experiment, mesh, workdir, writer, laps)
         with loop.saves:
             for line in description(experiment, mesh):
                 writer.say(line)

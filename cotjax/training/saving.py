@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from ml_collections.config_dict import ConfigDict
 
@@ -15,6 +16,7 @@ from cotjax import config as configs
 from cotjax.checkpoints import Checkpoints
 from cotjax.errors import InputError, NotFiniteError
 from cotjax.lost import anothers_end
+from cotjax.mesh import replicated
 from cotjax.training.faults import shortened
 from cotjax.training.poison import poisoned_leaves
 from cotjax.training.prepare import Experiment, optimizer_of
@@ -126,7 +128,7 @@ class Saves:
     def _restore(self, step: int) -> tuple[TrainState, dict[str, Any]]:
         like = abstract_state(self._experiment.model, optimizer_of(self._config)[0], self._mesh)
         params, opt_state, meta = self._checkpoints.restore(step, like.params, like.opt_state)
-        return TrainState(jax.numpy.int32(step), params, opt_state), meta
+        return TrainState(replicated(np.int32(step), self._mesh), params, opt_state), meta
 
     def wait(self) -> None:
         """Returns when everything saved is on disk."""

@@ -14,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from cotjax.errors import InputError
-from cotjax.mesh import BATCH_AXES, batch_sharding, leaf_shardings
+from cotjax.mesh import BATCH_AXES, batch_sharding, leaf_shardings, replicated
 from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
 from cotjax.training.head_loss import HeadLoss
 from cotjax.training.losses import Batch, kind_sums, segment_sums
@@ -116,10 +116,11 @@ def train_step(
     make_schedule(schedule, optimizer.learning_rate)  # refuses an unknown name now
     how = (schedule.name, label_smoothing, z_loss, accumulation, mesh)
     compiled = compiled_step(config, without_rate(optimizer), *how)
-    numbers = dataclasses.astuple(schedule)[1:]  # all but the name
+    # On the devices for good: no step waits for a number of the host's.
+    numbers = replicated((optimizer.learning_rate, dataclasses.astuple(schedule)[1:]), mesh)
 
     def step(state: TrainState, batch: Batch, seed: int) -> tuple[TrainState, Metrics]:
-        return compiled(state, batch, seed, optimizer.learning_rate, numbers)
+        return compiled(state, batch, seed, *numbers)
 
     return step
 

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from cotjax.data.work import Work
+from cotjax.laps import Laps
 from cotjax.models.t5_config import T5Config
 from cotjax.targets.segments import Kind
 from cotjax.training.throughput import Throughput, train_flops
@@ -22,7 +23,9 @@ class StepLog:
 
     Metrics stay on the device until then, so the host runs a little ahead of the steps. Rates are
     of the steps after the last compilation: each shape of a batch has one, in its first step.
-    Losses are of the steps that were not skipped.
+    Losses are of the steps that were not skipped. A line has the wall time since the last one, by
+    what took it: `data_seconds` of waiting for batches, `step_seconds`, `compile_seconds` and the
+    like; and `compilations`, where there were any: a steady run has none after its first lines.
     """
 
     def __init__(
@@ -31,11 +34,23 @@ class StepLog:
         mesh: jax.sharding.Mesh,
         writer: RunWriter,
         see: Callable[[int, list[dict[str, np.ndarray]]], None],
+        laps: Laps,
+        compiled: list[float],
     ):
-        """`see` is given the metrics of every step, the last one's number first."""
+        """Begins with nothing to write.
+
+        Args:
+          model: Of the student, whose FLOPs are counted.
+          mesh: What the run trains on.
+          writer: Takes the lines.
+          see: Is given the metrics of every step, the last one's number first.
+          laps: Wall time since the run began, which is told after the first step.
+          compiled: Gets an entry for every program that is compiled.
+        """
         self._model = model
         self._throughput = Throughput(model, mesh.devices.flatten().tolist())
         self._writer, self._see = writer, see
+        self._laps, self._programs = laps, compiled
         self._waiting: list[tuple[Work, dict[str, jax.Array]]] = []
         self._compiled: set[tuple[int, int]] = set()  # positions of encoder and decoder
         self._bar = None
@@ -57,12 +72,16 @@ class StepLog:
         shape = (work.encoder_positions, work.decoder_positions)
         if shape in self._compiled:
             self._throughput.add(work)
+            if len(self._waiting) > STEPS_AHEAD:
+                jax.block_until_ready(self._waiting[-1 - STEPS_AHEAD][1]["loss"])
+            self._laps("step")
         else:  # what was done so far in this window can't be told from the compilation
-            self._compiled.add(shape)
             jax.block_until_ready(metrics["loss"])
+            self._laps("compile")
+            if not self._compiled:
+                self._tell_start()
+            self._compiled.add(shape)
             self._throughput.restart()
-        if len(self._waiting) > STEPS_AHEAD:
-            jax.block_until_ready(self._waiting[-1 - STEPS_AHEAD][1]["loss"])
         self._writer.progress.advance(self._bar)
 
     def flush(self, step: int) -> None:
@@ -81,12 +100,23 @@ class StepLog:
             "decoder_non_pad": work.decoder / work.decoder_positions,
         }
         values |= self._throughput.report()
+        if self._programs:
+            values["compilations"] = len(self._programs)
+            self._programs.clear()
+        self._laps("other")
+        values |= {f"{name}_seconds": seconds for name, seconds in self._laps.report().items()}
         self._writer.scalars(step, values)
         self._writer.say(f"step {step}: {in_words(values)}")
         self._see(step, metrics)
         speed = values.get("examples_per_second")
         rate = f"{speed:.1f} examples/s, " if speed is not None else ""
         self._writer.progress.update(self._bar, rate=f"{rate}loss {values['loss']:.3f}")
+
+    def _tell_start(self) -> None:
+        """Says what the time to the end of the first step went into."""
+        seconds = self._laps.seconds
+        parts = ", ".join(f"{name} {one:.1f}" for name, one in seconds.items())
+        self._writer.say(f"first step after {sum(seconds.values()):.1f} s: {parts}")
 
     def close(self) -> None:
         """Takes the bar away."""

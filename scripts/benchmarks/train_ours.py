@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.turns import Figures, Order, answer
 from cotjax import config as configs
+from cotjax.compilations import compilations
 from cotjax.data.work import Work
-from cotjax.decoding.compilations import compilations
 from cotjax.mesh import BATCH_AXES, make_mesh
 from cotjax.models.hf import load_params
 from cotjax.training.feeding import global_batches

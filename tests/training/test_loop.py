@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import signal
 
+import jax
 import pytest
 
 from cotjax.checkpoints import Checkpoints
@@ -139,8 +140,17 @@ def test_other_data_under_the_same_names_is_refused(make_config, tmp_path, monke
 
 
 def test_a_profile_is_traced_even_where_the_run_ends_first(make_config, tmp_path):
-    train(make_config(profile__first_step=6, profile__num_steps=9), tmp_path)
-    assert list((tmp_path / "profile").rglob("*.xplane.pb"))
+    train(make_config(profile__steps=(7, 19)), tmp_path)
+    assert _traced(tmp_path / "profile") == [7, 8]
+
+
+def test_nothing_is_compiled_after_the_first_steps(make_config, tmp_path):
+    """Evaluations and saves among them; there are two shapes, of full and of spilling steps."""
+    train(make_config(schedule__total_steps=12, model__d_ff=24), tmp_path)
+    lines = [line for line in read_scalars(tmp_path) if "loss" in line]
+    compiled = {line["step"]: line["compilations"] for line in lines if "compilations" in line}
+    assert compiled[1] > 0
+    assert max(compiled) <= 3
 
 
 @pytest.mark.parametrize(("task", "split"), [("commonsense_qa", "train"), ("comparison", "test")])
@@ -161,3 +171,16 @@ def write_comparison_records(folder, text, task="comparison", split="train"):
         for record in get_task("comparison", "text").oracle_records("train")
     ]
     write_records(folder, Manifest(task=task, split=split, teacher="test"), records)
+
+
+def _traced(folder):
+    """Numbers of the steps in a trace."""
+    (file,) = folder.rglob("*.xplane.pb")
+    events = [
+        dict(event.stats)["step_num"]
+        for plane in jax.profiler.ProfileData.from_file(str(file)).planes
+        for line in plane.lines
+        for event in line.events
+        if event.name == "train"
+    ]
+    return sorted(events)

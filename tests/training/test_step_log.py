@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from cotjax.data.work import Work
+from cotjax.laps import Laps
 from cotjax.mesh import make_mesh
 from cotjax.models.t5_config import PRESETS
 from cotjax.targets.segments import Kind
@@ -20,10 +21,17 @@ RATES = {"examples_per_second", "supervised_tokens_per_second", "tokens_per_seco
 class Run:
     """Takes steps on a clock that the test turns."""
 
-    def __init__(self, log: StepLog, seen: list):
-        self.now, self.log, self.seen = 0.0, log, seen
-        log._throughput._clock = lambda: self.now
-        log.start(0, 10)
+    def __init__(self, writer: RunWriter):
+        self.now, self.seen, self.compiled = 0.0, [], []
+        self.laps = Laps(lambda: self.now)
+        mesh = make_mesh({}, jax.devices()[:1])
+        model = PRESETS["t5-small"]
+        self.log = StepLog(model, mesh, writer, self._see, self.laps, self.compiled)
+        self.log._throughput._clock = lambda: self.now
+        self.log.start(0, 10)
+
+    def _see(self, last: int, metrics: list[dict]) -> None:
+        self.seen.append((last, metrics))
 
     def step(self, seconds: float, loss: float = 1.0, rows: int = 1) -> None:
         """A step of four examples a row, after which `seconds` have passed."""
@@ -44,10 +52,9 @@ class Run:
 def run(tmp_path, monkeypatch):
     monkeypatch.setattr(throughput, "_measured_cpu_peak", lambda: 1e9)
     with RunWriter(tmp_path) as writer:
-        seen, mesh = [], make_mesh({}, jax.devices()[:1])
-        log = StepLog(PRESETS["t5-small"], mesh, writer, lambda *some: seen.append(some))
-        yield Run(log, seen)
-        log.close()
+        run = Run(writer)
+        yield run
+        run.log.close()
 
 
 def test_compilation_stays_out_of_the_rates_but_not_out_of_the_losses(run, tmp_path):
@@ -107,3 +114,28 @@ def test_a_line_without_a_skipped_step_does_not_speak_of_them(run, tmp_path):
     run.step(seconds=1)
     run.log.flush(1)
     assert "skipped_steps" not in read_scalars(tmp_path)[0]
+
+
+def test_a_line_splits_the_time_among_what_took_it(run, tmp_path):
+    run.now += 7
+    run.laps("imports")
+    run.step(seconds=100)  # compiles
+    run.compiled += [60.0, 30.0]
+    for seconds in (1, 2):
+        run.now += 4
+        run.laps("data")
+        run.step(seconds)
+    run.now += 0.5
+    run.log.flush(3)
+    run.step(seconds=1)
+    run.log.flush(4)
+    first, second = read_scalars(tmp_path)
+    names = ("imports", "compile", "data", "step", "other")
+    assert [first[f"{name}_seconds"] for name in names] == [7, 100, 8, 3, 0.5]
+    assert first["compilations"] == 2
+    spent = {name: value for name, value in second.items() if name.endswith("_seconds")}
+    assert spent == {"step_seconds": 1, "other_seconds": 0}
+    assert "compilations" not in second
+    assert "first step after 107.0 s: imports 7.0, compile 100.0\n" in (
+        tmp_path / "log.txt"
+    ).read_text("utf-8")
