@@ -5,12 +5,12 @@ from typing import Any
 
 from cotjax.errors import InputError
 
-FRACTIONAL = ("mask", "drop", "duplicate", "insert", "digits")
+FRACTIONAL = ("shuffle_some", "mask", "drop", "duplicate", "insert", "digits")
 TO_A_LENGTH = ("fill_random", "fill_repeat", "shorten")
 BY_STEPS = ("insert", "shorten")  # whatever the unit: it may say so
 DONATED = ("swap", "swap_same_label", "insert")  # rationales of another question
 READERS = {  # of the fields of data.perturbation, but for the name
-    "unit": ("shuffle", "reverse", "mask", "drop", "duplicate", "digits"),
+    "unit": ("shuffle", "shuffle_some", "reverse", "mask", "drop", "duplicate", "digits"),
     "fraction": FRACTIONAL,
     "mask_token": ("mask",),
     "length": TO_A_LENGTH,

@@ -8,8 +8,10 @@ Li et al. 2025 ("LLMs Can Easily Learn to Reason from Demonstrations. Structure,
 what matters!") fine-tune Qwen2.5-32B on 17,000 long chains of thought that come before the answer.
 Damage to content costs little: wrong final answers 3.2 points, 70 % of digits randomised 4.3,
 reasoning keywords removed 3.3. Damage to structure costs 10 to 15: steps shuffled, deleted, or
-inserted from other chains. Wadhwa et al. 2024 found that after the label order does not matter.
-Here steps and words are damaged in both places, in a task whose steps are a real computation.
+inserted from other chains. Not known here: which share of the steps that was, what each damage
+costs by itself, and all of the keywords. Wadhwa et al. 2024 found that after the label order does
+not matter. Here steps and words are damaged in both places, in a task whose steps are a real
+computation.
 
 The full form fine-tunes Flan-T5-base on tracking shuffled objects with GPT-3.5's rationales: import
 them as in configs/shuffled_objects.py; it has not been timed. The small form trains a student of

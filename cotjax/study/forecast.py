@@ -28,6 +28,7 @@ from cotjax.training.throughput import peak_flops, train_flops
 
 SURVEYED_STEPS = 32  # whose mean stands for all
 TO_VOTE = "to vote"  # the state of a run that is finished but for the answers by vote
+FAILING = "would fail"  # that of a run whose data can't be used
 TRAINED = ("finished", TO_VOTE)
 STEP, ASKING, VOTING = "step", "asking", "voting"  # what takes a run time
 
@@ -214,7 +215,7 @@ def _mean(times: Sequence[tuple[str, float]], run: PlannedRun) -> float | None:
 
 def _state(one: Forecast) -> str:
     if one.problem:
-        return "would fail"
+        return FAILING
     return (
         f"{one.state.word} at {one.state.step}"
         if one.state.word == "interrupted"
@@ -238,7 +239,7 @@ def _numbers(one: Forecast) -> tuple[str, str, str]:
 
 
 def _sum(found: Sequence[Forecast]) -> str:
-    states: Mapping[str, Any] = Counter(one.state.word for one in found)
+    states = Counter(FAILING if one.problem else one.state.word for one in found)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     return f"{len(found)} runs: {counts}; time left: {_time_left(found)}"
 
@@ -250,6 +251,8 @@ def _time_left(found: Sequence[Forecast]) -> str:
         for one in found
         if not one.problem and not (one.state.word == TO_VOTE and one.votes_on_top)
     ]
+    if found and all(one.problem for one in found):
+        return "not known, none can be run"
     if None in left:
         return "not known before a run has finished"
     time = _clock(sum(left))

@@ -39,7 +39,7 @@ def second_stream(stream: Uint32) -> Uint32:
     return mix(stream ^ np.uint32(0x5BD1E995))
 
 
-def share(count: np.ndarray, fraction: float) -> np.ndarray:
+def share(count: int | np.ndarray, fraction: float) -> np.ndarray:
     """round(fraction * count), int64; half is rounded up, so that it grows evenly with fraction."""
     return np.floor(count * fraction + 0.5).astype(np.int64)
 

@@ -7,13 +7,14 @@ length run batched in the tf.data graph.
 
 from cotjax.targets.donors import Perturbation, Swap, SwapSameLabel
 from cotjax.targets.edits import Drop, Duplicate, FillRandom, FillRepeat, Insert, Shorten
-from cotjax.targets.transforms import Digits, Mask, Reverse, Shuffle
+from cotjax.targets.transforms import Digits, Mask, Reverse, Shuffle, ShuffleSome
 
 PERTURBATIONS: dict[str, type[Perturbation]] = {
     kind.name: kind
     for kind in (
         Perturbation,
         Shuffle,
+        ShuffleSome,
         Reverse,
         Mask,
         Drop,

@@ -68,6 +68,33 @@ class Shuffle(Transform):
 
 
 @dataclasses.dataclass(frozen=True)
+class ShuffleSome(Transform):
+    """Puts round(fraction * n) of a rationale's n units in random order (Li et al. 2025).
+
+    They take each other's places; the others stay where they are. At a fraction of 1 it is what
+    `Shuffle` does.
+    """
+
+    name: str = "shuffle_some"
+    fraction: float = 0.5
+
+    def transform(self, tokens: Any, units: Any, lengths: Any, stream: Any) -> Any:
+        """See `Transform.transform`: the lowest keys, in the order of keys, take their places."""
+        import tensorflow as tf
+
+        candidates = _units(tokens, units, lengths)
+        drawn = _drawn(candidates, stream, self.fraction)
+        own = tf.range(tf.shape(tokens)[1]) + tf.zeros_like(units)  # [n, length]
+        free = tf.argsort(tf.where(drawn, own, tf.int32.max), axis=1)  # of those drawn, rising
+        places = tf.where(drawn, tf.gather(free, _ranks(candidates, stream), batch_dims=1), own)
+        return _sorted(tokens, tf.gather(places, units, batch_dims=1), lengths)
+
+    def num_changed(self, changeable: np.ndarray) -> np.ndarray:
+        """See `Transform.num_changed`."""
+        return super().num_changed(share(changeable, self.fraction))
+
+
+@dataclasses.dataclass(frozen=True)
 class Reverse(Transform):
     """Says the units of a rationale from the last to the first."""
 
@@ -93,11 +120,9 @@ class Mask(Transform):
         """See `Transform.transform`: masks the lowest keys of each rationale."""
         import tensorflow as tf
 
-        inside = _inside(tokens, lengths)
-        num_units = tf.reduce_max(tf.where(inside, units, -1), axis=1) + 1
-        candidates = tf.range(tf.shape(tokens)[1])[None, :] < num_units[:, None]
-        masked = tf.gather(_drawn(candidates, stream, self.fraction), units, batch_dims=1)
-        return tf.where(masked & inside, self.mask_token, tokens)
+        drawn = _drawn(_units(tokens, units, lengths), stream, self.fraction)
+        masked = tf.gather(drawn, units, batch_dims=1) & _inside(tokens, lengths)
+        return tf.where(masked, self.mask_token, tokens)
 
     def num_changed(self, changeable: np.ndarray) -> np.ndarray:
         """See `Transform.num_changed`."""
@@ -177,6 +202,14 @@ def _inside(tokens: Any, lengths: Any) -> Any:
     return tf.sequence_mask(lengths, tf.shape(tokens)[1])
 
 
+def _units(tokens: Any, units: Any, lengths: Any) -> Any:
+    """Which of the numbers from 0 are those of a unit, bool [n, length]."""
+    import tensorflow as tf
+
+    num_units = tf.reduce_max(tf.where(_inside(tokens, lengths), units, -1), axis=1) + 1
+    return tf.sequence_mask(num_units, tf.shape(tokens)[1])
+
+
 def _sorted(tokens: Any, sort_by: Any, lengths: Any) -> Any:
     """Tokens in rising order of a number below 2^32 each; ties keep their order, padding too."""
     import tensorflow as tf
@@ -192,12 +225,18 @@ def _drawn(candidates: Any, stream: Any, fraction: float) -> Any:
     """
     import tensorflow as tf
 
-    positions = tf.range(tf.shape(candidates)[1])
-    keys = _ordered(word_keys(stream, tf.cast(positions, tf.uint32)))
-    ranks = tf.argsort(tf.argsort(tf.where(candidates, keys, tf.int64.max), axis=1), axis=1)
     num_candidates = tf.reduce_sum(tf.cast(candidates, tf.int32), axis=1)
     count = tf.floor(tf.cast(num_candidates, tf.float64) * fraction + 0.5)
-    return ranks < tf.cast(count, tf.int32)[:, None]
+    return _ranks(candidates, stream) < tf.cast(count, tf.int32)[:, None]
+
+
+def _ranks(candidates: Any, stream: Any) -> Any:
+    """The place of each row's candidates among them by key, int32 [n, units]; others follow."""
+    import tensorflow as tf
+
+    positions = tf.range(tf.shape(candidates)[1])
+    keys = _ordered(word_keys(stream, tf.cast(positions, tf.uint32)))
+    return tf.argsort(tf.argsort(tf.where(candidates, keys, tf.int64.max), axis=1), axis=1)
 
 
 def _any_of_unit(of_token: Any, units: Any) -> Any:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cotjax.targets.keys import share
+
 # Words that turn a chain of thought round or check it. Li et al. 2025 ("LLMs Can Easily Learn to
 # Reason from Demonstrations: Structure, Not Content, Is What Matters!", arXiv 2502.07374) remove
 # such words and name four of them as examples; their whole list is not known to us.
@@ -45,7 +47,8 @@ class WordChoice:
       name: `all`; of some words: `first_k`, `random_k`, `key_words`; of all but some:
         `without_label`, `without_keywords`.
       k: How many of some words stay at most.
-      fraction: The same as a share of the rationale's words, rounded, but at least one.
+      fraction: The same as a share of the rationale's words, rounded as those of perturbations
+        are (half is rounded up), but at least one.
       by_rank: Key words stand in the order of their importance, not of the text.
       seed: Of random_k.
     """
@@ -77,8 +80,7 @@ class WordChoice:
             return np.setdiff1d(everything, ranked)
         if self.name == "all":
             return everything
-        share = None if self.fraction is None else max(round(self.fraction * num_words), 1)
-        most = self.k if share is None else share
+        most = self.k if self.fraction is None else max(share(num_words, self.fraction), 1)
         if self.name == "first_k":
             return everything[:most]
         kept = ranked[ranked < num_words][:most]

@@ -46,6 +46,10 @@ BAD_OVERRIDES = {
     "data.selection.tags=level": "write name=value",
     "data.selection.mixture=level=1:nan": "data.selection.mixture",
     "checkpoint.every=0": "must be 1 or more",
+    "profile.steps=(15,10)": "write the first and the last step",
+    "profile.steps=(0,10)": "write the first and the last step",
+    "profile.steps=5": "write the first and the last step",
+    "profile.steps=('a','b')": "write the first and the last step",
 }
 
 

@@ -13,7 +13,7 @@ from cotjax.data.steps import Steps
 from cotjax.targets.donors import Perturbation, Swap, SwapSameLabel
 from cotjax.targets.edits import Drop, Duplicate, FillRandom, FillRepeat, Insert, Shorten
 from cotjax.targets.segments import Kind
-from cotjax.targets.transforms import Digits, DigitTokens, Mask, Reverse, Shuffle
+from cotjax.targets.transforms import Digits, DigitTokens, Mask, Reverse, Shuffle, ShuffleSome
 from tests.data.small import EOS, random_table, small_table, step_config
 
 EDITS = [
@@ -225,6 +225,7 @@ def test_rationales_of_questions_with_the_same_label():
         (Swap(), 0),
         (Reverse(unit="words"), 0),
         (Shuffle(unit="steps"), 1),
+        (ShuffleSome(), 2),  # of 2, 2 and 3 words 1, 1 and 2
         (Mask(fraction=0.2), 2),  # of 2, 2 and 3 words 0, 0 and 1
         (Drop(fraction=0.2), 2),
         (Drop(unit="tokens", fraction=0.2), 1),

@@ -55,8 +55,15 @@ def test_the_table_tells_what_would_fail_and_nothing_is_written(workdir, tmp_pat
     assert "interrupted at 2" in text
     assert "would fail" in text
     assert "runs/lost-seed0: nowhere: has no records of split 'train'" in text
-    assert "6 runs: 1 finished, 4 waiting, 1 interrupted; time left: 0:01:10" in text
+    counts = "1 finished, 2 waiting, 2 would fail, 1 interrupted"
+    assert f"6 runs: {counts}; time left: 0:01:10" in text
     assert sorted(workdir.rglob("*")) == before
+
+
+def test_where_every_run_would_fail_no_time_is_told(tmp_path, capsys):
+    study = small_study(tmp_path, LOST)
+    show_forecast(study, tmp_path / "none", Part(), Console(width=100, force_terminal=False))
+    assert "1 runs: 1 would fail; time left: not known, none can be run" in capsys.readouterr().out
 
 
 def test_before_a_run_is_finished_its_flops_tell_how_long_it_takes_at_least(

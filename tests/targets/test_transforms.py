@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from cotjax.targets.transforms import Digits, DigitTokens, Mask, Reverse, Shuffle
+from cotjax.targets.transforms import Digits, DigitTokens, Mask, Reverse, Shuffle, ShuffleSome
 from tests.targets.rationales import FRACTIONS, RATIONALES, SEEDS, batch_of, draw, transform
 
 
@@ -40,6 +40,59 @@ def test_shuffling_keeps_units_together(rationales, seed):
         assert starts[0]
         np.testing.assert_array_equal(unit[1:][~starts[1:]], unit[:-1][~starts[1:]])
         np.testing.assert_array_equal(place[1:][~starts[1:]], place[:-1][~starts[1:]] + 1)
+
+
+def units_in_order(changed, length):
+    """The unit of every first token of a perturbed rationale."""
+    units, places = np.divmod(changed[:length] - 1, 10)
+    return units[places == 0].tolist()
+
+
+@settings(deadline=None)
+@given(RATIONALES, SEEDS, FRACTIONS)
+def test_some_units_take_each_others_places(rationales, seed, fraction):
+    """Those that a mask of this fraction and stream hits, in the order that shuffling gives all."""
+    rows = batch_of(rationales)
+    rows = [*map(tf.constant, (*rows, draw(len(rationales), seed)))]
+    some, masked, shuffled = (
+        one.transform(*rows).numpy()
+        for one in (
+            ShuffleSome(fraction=fraction),
+            Mask(fraction=fraction, mask_token=0),
+            Shuffle(),
+        )
+    )
+    for row, sizes in enumerate(rationales):
+        length = sum(sizes)
+        whole = [token for unit in units_in_order(some[row], length)
+                 for token in range(10 * unit + 1, 10 * unit + 1 + sizes[unit])]  # fmt: skip
+        assert whole == some[row, :length].tolist()  # a unit's tokens stay together
+        assert (some[row, length:] == 0).all()
+        said = units_in_order(some[row], length)
+        assert sorted(said) == list(range(len(sizes)))
+        staying = set(units_in_order(masked[row], length))
+        assert all(said[unit] == unit for unit in staying)
+        moving = [unit for unit in said if unit not in staying]
+        assert len(moving) == np.floor(len(sizes) * fraction + 0.5)
+        assert moving == [unit for unit in units_in_order(shuffled[row], length) if unit in moving]
+
+
+@pytest.mark.parametrize(("fraction", "same_as"), [(0.0, None), (1.0, Shuffle())])
+def test_some_is_none_or_all_at_its_ends(fraction, same_as):
+    tokens, units, lengths = batch_of([[2, 1, 3], [1], [1, 2, 1, 1, 2]])
+    rows = [*map(tf.constant, (tokens, units, lengths, draw(3)))]
+    expected = tokens if same_as is None else same_as.transform(*rows)
+    np.testing.assert_array_equal(ShuffleSome(fraction=fraction).transform(*rows), expected)
+
+
+def test_every_pair_of_four_words_is_as_likely_to_change_places():
+    *_, changed = transform(ShuffleSome(), [[1] * 4] * 4800)
+    counts = Counter(map(tuple, changed.tolist()))
+    *swapped, (same, stayed) = sorted(counts.items(), key=lambda item: item[0] == (1, 11, 21, 31))
+    assert same == (1, 11, 21, 31)
+    assert len(swapped) == 6
+    expected = [400] * 6 + [2400]
+    assert stats.chisquare([count for _, count in swapped] + [stayed], expected).pvalue > 1e-4
 
 
 @settings(deadline=None)
@@ -82,6 +135,8 @@ def test_draws_are_pinned():
     """A change here would change every published run."""
     *_, changed = transform(Shuffle(), [[1] * 6])
     assert changed.tolist() == [[11, 31, 21, 51, 41, 1]]
+    *_, changed = transform(ShuffleSome(), [[1] * 6])
+    assert changed.tolist() == [[1, 11, 21, 41, 31, 51]]
     *_, changed = transform(Mask(mask_token=99), [[1] * 6])
     assert changed.tolist() == [[99, 99, 21, 31, 99, 51]]
     *_, changed = digits_of([[40, 41, 42, 40, 43, 41]])

@@ -39,7 +39,7 @@ RANKED = st.permutations(range(9))
         (WordChoice("key_words", 2, by_rank=True), 5, [4, 1, 0], [4, 1]),
         (WordChoice("random_k", 2), 4, [3, 0, 1, 2], [0, 3]),
         # A share is rounded, as those of perturbations are, but one word stays.
-        (WordChoice("first_k", fraction=0.5), 5, [], [0, 1]),
+        (WordChoice("first_k", fraction=0.5), 5, [], [0, 1, 2]),
         (WordChoice("first_k", fraction=0.5), 7, [], [0, 1, 2, 3]),
         (WordChoice("first_k", fraction=0.1), 3, [], [0]),
         (WordChoice("first_k", fraction=0.1), 0, [], []),
@@ -98,6 +98,22 @@ def test_ranks_change_the_order_alone(ranked, k):
 )
 def test_the_words_of_a_label(text, label, positions):
     assert words_of_label(text, label) == positions
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["bank", "BANK", "Bank", "banks", "river", "a"]),
+            st.sampled_from(["", ".", ",", '"', "!)"]),
+        )
+    )
+)
+def test_all_words_that_say_the_label_go_and_no_others(parts):
+    said = [position for position, (word, _) in enumerate(parts) if word.lower() == "bank"]
+    words = [f"({word}{mark}" if mark == "!)" else word + mark for word, mark in parts]
+    assert words_of_label(" ".join(words), "bank") == said
+    kept = WordChoice("without_label").keep(len(words), np.array(said, int))
+    assert sorted([*kept, *said]) == list(range(len(words)))
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,15 @@ import signal
 import jax
 import pytest
 
+from cotjax import config as configs
 from cotjax.checkpoints import Checkpoints
 from cotjax.errors import InputError
+from cotjax.evaluation import student
+from cotjax.evaluation.student import default_mesh
 from cotjax.json_files import read_json
 from cotjax.records import Manifest, write_records
 from cotjax.tasks import get_task
+from cotjax.training import run
 from cotjax.training.run import train
 from cotjax.training.writers import read_scalars
 from tests.training.runs import interrupt_after, trained
@@ -151,6 +155,15 @@ def test_nothing_is_compiled_after_the_first_steps(make_config, tmp_path):
     compiled = {line["step"]: line["compilations"] for line in lines if "compilations" in line}
     assert compiled[1] > 0
     assert max(compiled) <= 3
+
+
+def test_compiled_programs_are_kept_where_the_config_says(make_config, tmp_path, monkeypatch):
+    folders = []
+    for module in (run, student):
+        monkeypatch.setattr(module, "keep_compiled", folders.append)
+    train(make_config(schedule__total_steps=3, compilation_cache_dir="kept"), tmp_path)
+    default_mesh(configs.from_workdir(tmp_path))
+    assert folders == ["kept", "kept"]
 
 
 @pytest.mark.parametrize(("task", "split"), [("commonsense_qa", "train"), ("comparison", "test")])
