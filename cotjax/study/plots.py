@@ -231,10 +231,11 @@ def _finish_rows(axes: Axes, count: int, xlabel: str) -> None:
 
 
 def _draw_guesses(axes: Axes, guesses: Mapping[str, float]) -> None:
-    """Upright lines, named on top of them: the lowest to its left, another to its right."""
+    """Upright lines, named on top of them: the lower of two to its left, the other to its right."""
+    room = 0.2 if len(guesses) > 1 else 0.5  # a single one has the name of both
     for place, (name, rate) in enumerate(sorted(guesses.items(), key=lambda item: item[1])):
         axes.axvline(100 * rate, color=QUIET, linewidth=1, dashes=DOTTED)
-        left = place == 0 and rate > 0.2
+        left = place == 0 and rate > room
         axes.annotate(
             f"{name} {100 * rate:.1f}",
             (100 * rate, 1),
