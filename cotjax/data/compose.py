@@ -1,4 +1,7 @@
-"""From a step's layout to its Batch, in the tf.data graph: gather, perturb, compose, scatter."""
+"""From a step's layout to its Batch: gathered in numpy; the tf.data graph does the rest.
+
+It perturbs, composes and scatters a step's own tokens: the table would be copied to get there.
+"""
 
 from collections.abc import Mapping
 
@@ -6,20 +9,21 @@ import numpy as np
 import tensorflow as tf
 
 from cotjax.data.packing import RowShape
-from cotjax.data.perturbed import units_of
 from cotjax.data.ragged import Ragged
-from cotjax.data.steps import Step, StepConfig
-from cotjax.data.tokens import TokenTable
-from cotjax.targets.orders import Order, Reply
+from cotjax.data.steps import Step, StepConfig, Steps
+from cotjax.data.units import numbers_of
+from cotjax.targets.orders import Reply
 from cotjax.targets.segments import NUM_KINDS, Kind
 from cotjax.targets.transforms import Transform
 
 # What `flatten` hands to the graph: int32 arrays, but for those named here.
-UNIT_FIELDS = ("unit_input", "unit_row", "unit_offset", "unit_segment")  # [units]
+UNIT_FIELDS = ("unit_row", "unit_offset", "unit_segment")  # [units]
 REPLY_FIELDS = ("reply", "targets", "row", "offset", "segment", "source")  # [replies]
-# [rationales, but places: their tokens], of the replies that say one, or the units that hold one.
-RATIONALE_FIELDS = ("places", "rationale_lengths")
-FIELDS = (*UNIT_FIELDS, *REPLY_FIELDS, *RATIONALE_FIELDS)
+# Tokens and their numbers: of the units' questions, and of the replies that say a label or a
+# rationale, or the units that hold one. `number` is of a rationale token's word, token or step.
+TOKEN_FIELDS = ("question", "question_lengths", "label", "label_lengths")
+RATIONALE_FIELDS = ("rationale", "rationale_lengths", "number")
+FIELDS = (*UNIT_FIELDS, *REPLY_FIELDS, *TOKEN_FIELDS, *RATIONALE_FIELDS)
 SIGNATURE = {
     **{name: tf.TensorSpec([None], tf.int32) for name in FIELDS},
     "streams": tf.TensorSpec([None], tf.uint32),  # [rationales]
@@ -28,20 +32,19 @@ SIGNATURE = {
 }
 
 
-def flatten(step: Step, order: Order, rows: slice) -> dict[str, np.ndarray]:
+def flatten(step: Step, steps: Steps, rows: slice) -> dict[str, np.ndarray]:
     """What the graph needs of a step: the units and replies that stand in `rows`."""
-    layout = step.layout
+    layout, order, table = step.layout, steps.config.order, steps.table
     units = (layout.unit_row >= rows.start) & (layout.unit_row < rows.stop)
     here = (layout.row >= rows.start) & (layout.row < rows.stop)
     replies, targets = np.divmod(np.flatnonzero(here), len(step.targets))
     readers, read_for = np.divmod(layout.unit_reply[units], len(step.targets))
-    if order.reads_rationale:
-        rationales = read_for
-    else:
-        saying = [reply.has_rationale for reply in order.replies]
-        rationales = targets[np.array(saying)[replies]]
+    labels, saying = (
+        targets[np.array([kind in reply.segments for reply in order.replies])[replies]]
+        for kind in (Kind.LABEL, Kind.RATIONALE)
+    )
+    rationales = read_for if order.reads_rationale else saying
     flat = {
-        "unit_input": step.inputs[readers, read_for],
         "unit_row": layout.unit_row[units] - rows.start,
         "unit_offset": layout.unit_offset[units],
         "unit_segment": layout.unit_segment[units],
@@ -51,8 +54,9 @@ def flatten(step: Step, order: Order, rows: slice) -> dict[str, np.ndarray]:
         "offset": layout.offset[here],
         "segment": layout.segment[here],
         "source": layout.source[here],
-        "places": _places(step, rationales),
-        "rationale_lengths": step.rationale_lengths[rationales],
+        **_rows("question", table.inputs, step.inputs[readers, read_for]),
+        **_rows("label", table.labels, step.targets[labels]),
+        **_rationales(step, steps, rationales),
     }
     return {name: value.astype(np.int32) for name, value in flat.items()} | {
         "streams": step.streams[rationales],
@@ -62,15 +66,10 @@ def flatten(step: Step, order: Order, rows: slice) -> dict[str, np.ndarray]:
 
 
 class Composer:
-    """Composes Batches from the tables of a run, which live in the graph as constants."""
+    """Composes Batches of what `flatten` tells of their steps."""
 
-    def __init__(self, table: TokenTable, config: StepConfig, shape: RowShape, eos: int):
-        """Moves the table's arrays to TensorFlow."""
-        self._inputs = _Table(table.inputs)
-        self._labels = _Table(table.labels)
-        self._rationales = tf.constant(table.rationales.values, tf.int32)
-        if isinstance(config.perturbation, Transform):
-            self._units = tf.constant(units_of(table, config.perturbation.unit), tf.int32)
+    def __init__(self, config: StepConfig, shape: RowShape, eos: int):
+        """Takes what a step holds, its row lengths and the id of EOS."""
         self._config, self._shape, self._eos = config, shape, eos
 
     def __call__(self, flat: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -108,7 +107,7 @@ class Composer:
 
     def _read(self, flat: Mapping[str, tf.Tensor]) -> tf.RaggedTensor:
         """Tokens of every unit: the question and, where the order has one, its context."""
-        questions = self._inputs.rows(flat["unit_input"])
+        questions = _ragged(flat, "question")
         if not self._config.order.reads_rationale:
             return questions
         count = questions.nrows()
@@ -122,18 +121,17 @@ class Composer:
     def _replies(self, flat: Mapping[str, tf.Tensor]) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         """Tokens and kinds of every reply; those of one number stand together in `flat`."""
         said = [
-            self._reply(reply, tf.boolean_mask(flat["targets"], flat["reply"] == number), flat)
+            self._reply(reply, tf.math.count_nonzero(flat["reply"] == number, dtype=tf.int32), flat)
             for number, reply in enumerate(self._config.order.replies)
         ]
         return tuple(tf.concat(parts, axis=0) for parts in zip(*said, strict=True))
 
     def _reply(
-        self, reply: Reply, targets: tf.Tensor, flat: Mapping[str, tf.Tensor]
+        self, reply: Reply, count: tf.Tensor, flat: Mapping[str, tf.Tensor]
     ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """Tokens and kinds of one reply to each target, EOS at the end."""
-        count = tf.size(targets)
+        """Tokens and kinds of one reply to so many targets, EOS at the end."""
         parts = {
-            Kind.LABEL: lambda: self._labels.rows(targets),
+            Kind.LABEL: lambda: _ragged(flat, "label"),
             Kind.CONNECTIVE: lambda: _repeat(self._config.connective, count),
             Kind.RATIONALE: lambda: self._perturbed(flat),
             Kind.EOS: lambda: _repeat((self._eos,), count),
@@ -147,33 +145,16 @@ class Composer:
         return tf.concat(tokens, axis=1), tf.concat(kinds, axis=1)
 
     def _perturbed(self, flat: Mapping[str, tf.Tensor]) -> tf.RaggedTensor:
-        """The rationales' tokens, after transforms: donors and edits are in `places`."""
-        places = tf.RaggedTensor.from_row_lengths(
-            flat["places"], flat["rationale_lengths"], validate=False
-        )
-        tokens = places.with_flat_values(tf.gather(self._rationales, places.flat_values))
-        perturbation, lengths = self._config.perturbation, flat["rationale_lengths"]
+        """The rationales' tokens, after transforms: donors and edits are in them already."""
+        tokens, perturbation = _ragged(flat, "rationale"), self._config.perturbation
         if not isinstance(perturbation, Transform):
             return tokens
-        units = places.with_flat_values(tf.gather(self._units, places.flat_values))
+        lengths = flat["rationale_lengths"]
+        units = tokens.with_flat_values(flat["number"])
         changed = perturbation.transform(
             tokens.to_tensor(), units.to_tensor(), lengths, flat["streams"]
         )
         return tf.RaggedTensor.from_tensor(changed, lengths=lengths, row_splits_dtype=tf.int32)
-
-
-class _Table:
-    """A Ragged as TensorFlow constants."""
-
-    def __init__(self, ragged: Ragged):
-        self._values = tf.constant(ragged.values, tf.int32)
-        self._offsets = tf.constant(ragged.offsets, tf.int32)
-
-    def rows(self, rows: tf.Tensor) -> tf.RaggedTensor:
-        """Some rows."""
-        starts, ends = tf.gather(self._offsets, rows), tf.gather(self._offsets, rows + 1)
-        where = tf.ragged.range(starts, ends, row_splits_dtype=tf.int32)
-        return where.with_flat_values(tf.gather(self._values, where.flat_values))
 
 
 class _Scatter:
@@ -189,13 +170,29 @@ class _Scatter:
         return tf.reshape(tf.scatter_nd(self._where, values, [self._size]), self._shape)
 
 
-def _places(step: Step, rationales: np.ndarray) -> np.ndarray:
-    """Places of some targets' rationales, one after the other."""
-    ends = np.cumsum(step.rationale_lengths)
-    lengths = step.rationale_lengths[rationales]
-    ahead = np.cumsum(lengths) - lengths
-    shift = np.repeat((ends[rationales] - lengths) - ahead, lengths)
-    return step.places[np.arange(len(shift)) + shift]
+def _rows(name: str, ragged: Ragged, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The values of some rows, one after the other, and their lengths."""
+    places, lengths = ragged.places(rows)
+    return {name: ragged.values[places], f"{name}_lengths": lengths}
+
+
+def _rationales(step: Step, steps: Steps, targets: np.ndarray) -> dict[str, np.ndarray]:
+    """The same of the rationales of some of a step's targets, and the numbers of their units."""
+    table, perturbation = steps.table, steps.config.perturbation
+    where, lengths = Ragged.of(step.places, step.rationale_lengths).places(targets)
+    places = step.places[where]
+    moved = isinstance(perturbation, Transform)
+    number = numbers_of(table.begins[places], perturbation.unit, lengths) if moved else places[:0]
+    return {
+        "rationale": table.rationales.values[places],
+        "rationale_lengths": lengths,
+        "number": number,
+    }
+
+
+def _ragged(flat: Mapping[str, tf.Tensor], name: str) -> tf.RaggedTensor:
+    """Tokens of `flat` as rows."""
+    return tf.RaggedTensor.from_row_lengths(flat[name], flat[f"{name}_lengths"], validate=False)
 
 
 def _scatter_segments(shape, flat, values: tf.Tensor, empty: int) -> tf.Tensor:

@@ -60,13 +60,13 @@ class ReplyLengths:
         """What is read, given the rationales' lengths: int [replies, targets]."""
         context = {Kind.CONNECTIVE: self._connective, Kind.RATIONALE: rationales}
         more = [sum(context[kind] for kind in reply.context) for reply in self._order.replies]
-        read = self._table.inputs.lengths[self.inputs(targets)]
+        read = self._table.inputs.lengths_of(self.inputs(targets))
         return np.stack([row + extra for row, extra in zip(read, more, strict=True)])
 
     def tokens(self, targets: np.ndarray, rationales: np.ndarray | int) -> np.ndarray:
         """What is said, given the rationales' lengths: int [replies, targets, kinds]."""
         lengths = {
-            Kind.LABEL: self._table.labels.lengths[targets],
+            Kind.LABEL: self._table.labels.lengths_of(targets),
             Kind.CONNECTIVE: self._connective,
             Kind.RATIONALE: rationales,
             Kind.EOS: 1,

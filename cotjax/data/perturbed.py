@@ -5,13 +5,14 @@ import functools
 import numpy as np
 
 from cotjax.data.tokens import TokenTable
+from cotjax.data.units import begins_of, numbers_of
 from cotjax.targets.donors import Perturbation
 from cotjax.targets.edits import Edit
 from cotjax.targets.keys import streams
 from cotjax.targets.transforms import Transform
 from cotjax.targets.units import Source
 
-CHUNK = 1024  # targets that are edited at once when all of them are
+CHUNK = 1024  # targets that are looked at at once when all of them are
 DONORS = 4  # questions at most whose steps are inserted into one rationale
 
 
@@ -54,7 +55,7 @@ class Perturbed:
         """
         donors = self.donors(epoch)
         if self._source is None:
-            return _runs(self._table, donors[targets])
+            return self._table.rationales.places(donors[targets])
         chain = [donors[targets]]
         # One cycle leads through all questions, and only its end back to the target's own.
         while len(chain) < min(DONORS, self._table.num_questions - 1):
@@ -86,69 +87,54 @@ class Perturbed:
     @functools.cached_property
     def _survey(self) -> tuple[np.ndarray, np.ndarray]:
         """Lengths of all rationales in epoch 0, and which of them are as they were."""
-        table = self._table
-        everything = np.arange(table.num_targets)
-        if isinstance(self._perturbation, Edit):
-            chunks = np.split(everything, everything[CHUNK::CHUNK])
-            lengths, same = zip(*(self._compare(chunk) for chunk in chunks), strict=True)
-            return np.concatenate(lengths), np.concatenate(same)
-        donors = self.donors(0)
-        same = donors == everything
-        if isinstance(self._perturbation, Transform):
-            same = _num_changed(table, self._perturbation) == 0
-        return table.rationales.lengths[donors], same
+        everything = np.arange(self._table.num_targets)
+        chunks = np.split(everything, everything[CHUNK::CHUNK])
+        lengths, same = zip(*(self._compare(chunk) for chunk in chunks), strict=True)
+        return np.concatenate(lengths), np.concatenate(same)
 
     def _compare(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lengths of some edited rationales, and whether the edit left them alone."""
+        """Lengths of some perturbed rationales, and whether each one is as it was."""
+        if isinstance(self._perturbation, Edit):
+            return self._compare_edited(targets)
+        donors = self.donors(0)[targets]
+        same = donors == targets
+        if isinstance(self._perturbation, Transform):
+            same = _num_changed(self._table, self._perturbation, targets) == 0
+        return self._table.rationales.lengths_of(donors), same
+
+    def _compare_edited(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same of rationales that are edited."""
         places, lengths = self.places(targets, 0)
         row = np.repeat(np.arange(len(targets)), lengths)
         within = np.arange(len(places)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         moved = places != self._table.rationales.offsets[targets][row] + within
         same = np.bincount(row[moved], minlength=len(targets)) == 0
-        return lengths, same & (lengths == self._table.rationales.lengths[targets])
+        return lengths, same & (lengths == self._table.rationales.lengths_of(targets))
 
     def _drawn(self, epoch: int) -> int:
         return epoch if self._redraw else 0
 
 
 def units_of(table: TokenTable, unit: str) -> np.ndarray:
-    """The number of each rationale token's `words`, `tokens` or `steps`, int32 [all tokens].
-
-    Those that have a token are numbered from 0 without a gap: a word of zero-width spaces has none.
-    """
-    offsets, lengths = table.rationales.offsets, table.rationales.lengths
-    if unit == "tokens":
-        begins = np.ones(offsets[-1], bool)
-    else:
-        of_token = table.words if unit == "words" else table.steps
-        begins = np.diff(of_token, prepend=-1) != 0
-        begins[offsets[:-1][lengths > 0]] = True
-    units = np.cumsum(begins)
-    first = np.repeat(units[offsets[:-1][lengths > 0]], lengths[lengths > 0])
-    return (units - first).astype(np.int32)
+    """The number of each rationale token's `words`, `tokens` or `steps`, int32 [all tokens]."""
+    return numbers_of(table.begins, unit, table.rationales.lengths)
 
 
 def _source(table: TokenTable, edit: Edit) -> Source:
     length = getattr(edit, "length", None)
     goals = table.reference if length is None else np.full(table.num_targets, length)
-    return Source(table.rationales.offsets, units_of(table, edit.unit), goals.astype(np.int64))
+    offsets = table.rationales.offsets.astype(np.int64)
+    return Source(offsets, units_of(table, edit.unit), goals.astype(np.int64))
 
 
-def _num_changed(table: TokenTable, transform: Transform) -> np.ndarray:
-    """How many units of every rationale a transform changes, int64 [all targets]."""
-    changeable = transform.is_changeable(table.rationales.values)
-    source = Source(table.rationales.offsets, units_of(table, transform.unit), table.reference)
-    held = np.add.reduceat(changeable, source.starts[:-1]) if len(changeable) else changeable
-    counts = np.concatenate([[0], np.cumsum(held > 0)])
-    return transform.num_changed(np.diff(counts[source.first]))
-
-
-def _runs(table: TokenTable, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places of whole rationales, and their lengths."""
-    starts = table.rationales.offsets[rows]
-    lengths = table.rationales.offsets[rows + 1] - starts
-    ahead = np.cumsum(lengths) - lengths
-    return np.arange(lengths.sum()) + np.repeat(starts - ahead, lengths), lengths
+def _num_changed(table: TokenTable, transform: Transform, targets: np.ndarray) -> np.ndarray:
+    """How many units of some rationales a transform changes, int64 [n]."""
+    places, lengths = table.rationales.places(targets)
+    starts = np.flatnonzero(begins_of(table.begins[places], transform.unit))
+    changeable = transform.is_changeable(table.rationales.values[places])
+    held = np.logical_or.reduceat(changeable, starts)
+    row = np.repeat(np.arange(len(targets)), lengths)[starts]
+    return transform.num_changed(np.bincount(row[held], minlength=len(targets)))
 
 
 def _numbered(table: TokenTable, targets: np.ndarray) -> np.ndarray:

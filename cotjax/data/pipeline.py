@@ -38,9 +38,9 @@ def batches(
         for number in range(first, last):
             step = steps[number]
             work = np.array(dataclasses.astuple(Work.of(step, steps)), np.int64)
-            yield flatten(step, steps.config.order, local_rows(step.num_rows)) | {"work": work}
+            yield flatten(step, steps, local_rows(step.num_rows)) | {"work": work}
 
-    composer = Composer(steps.table, steps.config, steps.shape, eos)
+    composer = Composer(steps.config, steps.shape, eos)
     signature = SIGNATURE | {"work": tf.TensorSpec([None], tf.int64)}
     dataset = (
         tf.data.Dataset.from_generator(flat_steps, output_signature=signature)

@@ -63,7 +63,7 @@ class StepConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One step's targets, laid out; tokens are gathered later, in the tf.data graph.
+    """One step's targets, laid out; tokens are gathered later.
 
     A target has one reply, or one a task: see `Order`.
 

@@ -5,20 +5,22 @@ import hashlib
 import itertools
 import json
 import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cotjax.data.examples import Examples
+from cotjax.data.examples import Examples, Target
 from cotjax.data.ragged import Ragged
-from cotjax.data.tokenizer import Tokenizer
+from cotjax.data.tokenizer import AT_ONCE, Tokenizer
+from cotjax.data.units import pack
 from cotjax.targets.characters import ASCII
 from cotjax.targets.keys import stable_hash
 from cotjax.targets.orders import Order
 from cotjax.targets.segmentation import step_starts
 from cotjax.targets.words import words_of_label, words_of_reasoning
 
-FORMAT = 4  # of the cached arrays; raise it when their meaning changes
+FORMAT = 5  # of the cached arrays; raise it when their meaning changes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +29,11 @@ class TokenTable:
 
     Attributes:
       inputs: Tokens of each question as each of the order's replies asks it, EOS included; those
-        of a question stand together.
+        of a question stand together. Of any table uint16, or int32 where the vocabulary needs it.
       labels, rationales: Of each target.
-      key_words, label_words, keywords: Positions of words in each rationale: those that matter,
-        most important first; those that say the label; those of reasoning.
-      words, steps: int32 [rationale tokens], the position of each token's word and of its step in
-        its rationale, from 0.
+      key_words, label_words, keywords: Positions of words in each rationale, of those that have a
+        token: the words that matter, most important first; that say the label; of reasoning.
+      begins: uint8 [rationale tokens], which of them begin a word or a step: see `units.pack`.
       reference: int32 [targets], tokens of the rationale whose length the target's is to have; 0
         where there is none.
       question: int32 [targets], number of the question.
@@ -46,8 +47,7 @@ class TokenTable:
     key_words: Ragged
     label_words: Ragged
     keywords: Ragged
-    words: np.ndarray
-    steps: np.ndarray
+    begins: np.ndarray
     reference: np.ndarray
     question: np.ndarray
     samples: np.ndarray
@@ -137,30 +137,75 @@ def count_unmapped(
 
 def _tokenize(examples: Examples, inputs: list[str], tokenizer: Tokenizer) -> TokenTable:
     targets = examples.targets
-    texts = [target.rationale for target in targets]
-    rationales = tokenizer.encode_units(texts, [step_starts(text) for text in texts])
-    references = tokenizer.encode([target.reference for target in targets])
+    said = _rationales(targets, tokenizer)
+    begins = said.pop("begins").values
+    references = _encoded([target.reference for target in targets], tokenizer)
     return TokenTable(
-        inputs=Ragged.from_lists([[*ids, tokenizer.eos] for ids in tokenizer.encode(inputs)]),
-        labels=Ragged.from_lists(tokenizer.encode([target.label for target in targets])),
-        rationales=Ragged.from_lists([ids for ids, _, _ in rationales]),
-        key_words=Ragged.from_lists([target.key_words for target in targets]),
-        label_words=Ragged.from_lists([words_of_label(t.rationale, t.answer) for t in targets]),
-        keywords=Ragged.from_lists([words_of_reasoning(text) for text in texts]),
-        words=Ragged.from_lists([words for _, words, _ in rationales]).values,
-        steps=Ragged.from_lists([steps for _, _, steps in rationales]).values,
-        reference=np.array([len(ids) for ids in references], np.int32),
+        inputs=_encoded(inputs, tokenizer, [tokenizer.eos]),
+        labels=_encoded([target.label for target in targets], tokenizer),
+        begins=begins,
+        **said,
+        reference=references.lengths.astype(np.int32),
         question=np.array([target.question for target in targets], np.int32),
         samples=np.array([target.sample for target in targets], np.int32),
         id_hashes=np.array([stable_hash(name) for name in examples.ids], np.uint64),
     )
 
 
+def _encoded(texts: Sequence[str], tokenizer: Tokenizer, end: Sequence[int] = ()) -> Ragged:
+    """Tokens of each text, and what ends it."""
+    ids = ([*one, *end] for part in _parts(texts) for one in tokenizer.encode(part))
+    return Ragged.from_lists(ids, _token_type(tokenizer))
+
+
+def _rationales(targets: Sequence[Target], tokenizer: Tokenizer) -> dict[str, Ragged]:
+    """The fields of a TokenTable that are of rationales."""
+    types = {"rationales": _token_type(tokenizer), "begins": np.uint8}
+    parts = []
+    for some in _parts(targets):
+        rows = list(_said(some, tokenizer))
+        parts.append(
+            {
+                field: Ragged.from_lists((row[field] for row in rows), types.get(field, np.int32))
+                for field in rows[0]
+            }
+        )
+    return {field: Ragged.join([part[field] for part in parts]) for field in parts[0]}
+
+
+def _said(targets: Sequence[Target], tokenizer: Tokenizer) -> Iterator[dict[str, Sequence[int]]]:
+    """What `_rationales` tells of each target."""
+    texts = [target.rationale for target in targets]
+    units = tokenizer.encode_units(texts, [step_starts(text) for text in texts])
+    for target, text, (ids, words, steps) in zip(targets, texts, units, strict=True):
+        named = {
+            "key_words": target.key_words,
+            "label_words": words_of_label(text, target.answer),
+            "keywords": words_of_reasoning(text),
+        }
+        number = {word: number for number, word in enumerate(dict.fromkeys(words))}
+        yield {"rationales": ids, "begins": pack(words, steps)} | {
+            field: [number[word] for word in positions if word in number]
+            for field, positions in named.items()
+        }
+
+
+def _parts(items: Sequence) -> Iterator[Sequence]:
+    """So many at once that their tokens take little memory beside the table's."""
+    return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
+
+
+def _token_type(tokenizer: Tokenizer) -> type[np.integer]:
+    return np.uint16 if tokenizer.size <= 2**16 else np.int32
+
+
 def _content_hash(examples: Examples, inputs: list[str], tokenizer: Tokenizer) -> str:
     state = hashlib.blake2b(digest_size=16)
-    state.update(f"{FORMAT}:{tokenizer.content_hash()}".encode())
-    state.update(json.dumps([examples.ids, inputs]).encode())
-    state.update(json.dumps([dataclasses.astuple(target) for target in examples.targets]).encode())
+    numbers = (FORMAT, len(examples.ids), len(inputs))
+    state.update(f"{tokenizer.content_hash()} {numbers}".encode())
+    for one in (*examples.ids, *inputs, *examples.targets):
+        content = one if isinstance(one, str) else dataclasses.astuple(one)
+        state.update(f"{json.dumps(content)}\n".encode())
     return state.hexdigest()
 
 

@@ -6,13 +6,14 @@ import numpy as np
 
 from cotjax.data.ragged import Ragged
 from cotjax.data.tokens import TokenTable
+from cotjax.data.units import BITS, begins_of, numbers_of, pack
 from cotjax.errors import InputError
 from cotjax.targets.keys import streams, word_keys
 from cotjax.targets.words import WordChoice
 
 
 def keep_words(table: TokenTable, choice: WordChoice) -> TokenTable:
-    """Drops the words that `choice` doesn't keep, and numbers words and steps anew.
+    """Drops the words that `choice` doesn't keep; a step is cut where others come between.
 
     Raises:
       InputError: if key words are asked for and no rationale names any.
@@ -21,23 +22,22 @@ def keep_words(table: TokenTable, choice: WordChoice) -> TokenTable:
         return table
     if choice.name == "key_words":
         _check_named(table)
-    positions, words, steps = [], [], []
+    words, steps = (numbers_of(table.begins, unit, table.rationales.lengths) for unit in BITS)
+    positions, begins = [], []
     for target, ranked in enumerate(_ranked(table, choice)):
         start, stop = table.rationales.offsets[target : target + 2]
-        of_token = table.words[start:stop]
-        kept = choice.keep(_num_words(of_token), ranked)
+        of_token = words[start:stop]
+        kept = choice.keep(int(of_token.max(initial=-1)) + 1, ranked)
         first, last = (np.searchsorted(of_token, kept, side) for side in ("left", "right"))
         tokens = [start + np.arange(a, b) for a, b in zip(first, last, strict=True)]
         positions.append(np.concatenate([np.empty(0, np.int64), *tokens]))
-        words.append(np.repeat(np.arange(len(kept)), last - first))
-        steps.append(_renumbered(table.steps[positions[-1]]))
+        begins.append(pack(words[positions[-1]], steps[positions[-1]]))
     taken = np.concatenate(positions)
-    offsets = np.cumsum([0, *(len(tokens) for tokens in positions)])
+    lengths = [len(tokens) for tokens in positions]
     return dataclasses.replace(
         table,
-        rationales=Ragged(table.rationales.values[taken], offsets),
-        words=np.concatenate(words).astype(np.int32),
-        steps=np.concatenate(steps).astype(np.int32),
+        rationales=Ragged.of(table.rationales.values[taken], lengths),
+        begins=np.concatenate(begins),
     )
 
 
@@ -91,14 +91,5 @@ def _check_named(table: TokenTable) -> None:
 
 def _lengths(table: TokenTable) -> list[int]:
     """Words of each rationale."""
-    bounds = zip(table.rationales.offsets[:-1], table.rationales.offsets[1:], strict=True)
-    return [_num_words(table.words[start:stop]) for start, stop in bounds]
-
-
-def _num_words(of_token: np.ndarray) -> int:
-    return int(of_token.max(initial=-1)) + 1
-
-
-def _renumbered(steps: np.ndarray) -> np.ndarray:
-    """Numbers what is left from 0; what stands in the order of rank is cut where steps change."""
-    return np.cumsum(np.diff(steps, prepend=steps[:1]) != 0)
+    words = np.cumsum(np.append(0, begins_of(table.begins, "words")))
+    return np.diff(words[table.rationales.offsets]).tolist()

@@ -10,6 +10,7 @@ import numpy as np
 from cotjax.data.ragged import Ragged
 from cotjax.data.steps import Steps
 from cotjax.data.tokens import TokenTable
+from cotjax.data.units import begins_of
 from cotjax.records import Manifest, Record, read_records, write_records
 
 
@@ -23,7 +24,7 @@ def write_words(file: Path, steps: Steps) -> None:
     with file.open("w", encoding="utf-8") as lines:
         for target, question in enumerate(table.question):
             start, stop = table.rationales.offsets[target : target + 2]
-            borders = np.flatnonzero(np.diff(table.words[start:stop])) + 1
+            borders = np.flatnonzero(begins_of(table.begins[start:stop], "words"))[1:]
             example = {
                 "input_ids": table.inputs[question].tolist(),
                 "label_ids": table.labels[target].tolist() + connective,
@@ -53,8 +54,7 @@ def resampled(table: TokenTable, size: int) -> TokenTable:
         inputs=_taken(table.inputs, asked),
         labels=_taken(table.labels, drawn),
         rationales=Ragged(table.rationales.values[places], rationales),
-        words=table.words[places],
-        steps=table.steps[places],
+        begins=table.begins[places],
         key_words=empty,
         label_words=empty,
         keywords=empty,

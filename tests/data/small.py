@@ -1,10 +1,13 @@
 """A table of targets small enough to draw."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cotjax.data.ragged import Ragged
 from cotjax.data.steps import StepConfig
 from cotjax.data.tokens import TokenTable
+from cotjax.data.units import pack
 from cotjax.targets.donors import Perturbation
 from cotjax.targets.keys import stable_hash
 from cotjax.targets.orders import make_order
@@ -25,13 +28,18 @@ def small_table(order: str = "label_only") -> TokenTable:
         key_words=Ragged.from_lists([[1], [0], [2, 0]]),
         label_words=Ragged.from_lists([[], [0, 1], [1]]),
         keywords=Ragged.from_lists([[0], [], [2]]),
-        words=np.array([0, 0, 1, 0, 1, 0, 1, 1, 2], np.int32),
-        steps=np.array([0, 0, 1, 0, 0, 0, 0, 0, 1], np.int32),
+        begins=begins([[0, 0, 1], [0, 1], [0, 1, 1, 2]], [[0, 0, 1], [0, 0], [0, 0, 0, 1]]),
         reference=np.array([2, 0, 9], np.int32),
         question=np.array([0, 0, 1], np.int32),
         samples=np.array([0, 1, 0], np.int32),
         id_hashes=np.array([stable_hash("a"), stable_hash("b")], np.uint64),
     )
+
+
+def begins(words: Sequence[Sequence[int]], steps: Sequence[Sequence[int]]) -> np.ndarray:
+    """What begins with each token, of each rationale's numbers of words and steps."""
+    rows = [pack(*both) for both in zip(words, steps, strict=True)]
+    return np.concatenate(rows)
 
 
 def asked_twice(questions: Ragged) -> Ragged:
@@ -62,8 +70,7 @@ def random_table(
         key_words=Ragged.from_lists([[0]] * targets),
         label_words=Ragged.from_lists([[]] * targets),
         keywords=Ragged.from_lists([[]] * targets),
-        words=np.concatenate(words).astype(np.int32),
-        steps=np.concatenate(steps).astype(np.int32),
+        begins=begins(words, steps),
         reference=generator.integers(0, longest + 1, targets).astype(np.int32),
         question=np.repeat(np.arange(len(per_question)), per_question).astype(np.int32),
         samples=np.concatenate([np.arange(count) for count in per_question]).astype(np.int32),

@@ -14,7 +14,7 @@ from cotjax.targets.donors import Perturbation, Swap, SwapSameLabel
 from cotjax.targets.edits import Drop, Duplicate, FillRandom, FillRepeat, Insert, Shorten
 from cotjax.targets.segments import Kind
 from cotjax.targets.transforms import Digits, DigitTokens, Mask, Reverse, Shuffle, ShuffleSome
-from tests.data.small import EOS, random_table, small_table, step_config
+from tests.data.small import EOS, begins, random_table, small_table, step_config
 
 EDITS = [
     Drop(),
@@ -48,23 +48,11 @@ def test_units_of_tokens():
     assert units_of(table, "steps").tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 1]
 
 
-def test_words_without_a_token_leave_no_gap():
-    """The second word of the first rationale has no token, nor has the first of the last one."""
-    words = np.array([0, 0, 2, 0, 1, 1, 2, 2, 3], np.int32)
-    table = dataclasses.replace(small_table(), words=words)
-    assert units_of(table, "words").tolist() == [0, 0, 1, 0, 1, 0, 1, 1, 2]
-    for perturbation in (Mask(fraction=1.0, mask_token=7), Reverse()):
-        said = [
-            said_by_target(Steps(one, step_config("label_first", perturbation, target_length=32)))
-            for one in (table, small_table())
-        ]
-        for target in range(3):
-            assert said[0][target].tolist() == said[1][target].tolist()
-
-
 def test_units_of_rationales_without_a_token():
     table = dataclasses.replace(
-        small_table(), rationales=Ragged.from_lists([[], [33, 34], []]), words=np.array([1, 3])
+        small_table(),
+        rationales=Ragged.from_lists([[], [33, 34], []]),
+        begins=begins([[], [0, 1], []], [[], [0, 0], []]),
     )
     assert units_of(table, "words").tolist() == [0, 1]
     assert units_of(table, "tokens").tolist() == [0, 1]
@@ -188,17 +176,16 @@ def test_steps_are_inserted_again_only_where_no_donor_has_another():
     """Two steps a rationale, eight in one: four donors have as many as it has places."""
     table = random_table([1] * 10)
     lengths = np.array([8] + [2] * 9)
-    rationales = Ragged(np.arange(lengths.sum()), np.cumsum([0, *lengths]))
-    steps = np.concatenate([np.arange(length) for length in lengths])
-    table = dataclasses.replace(table, rationales=rationales, steps=steps, words=steps)
+    rationales = Ragged.of(np.arange(lengths.sum()), lengths)
+    every = begins([range(lengths.sum())], [range(lengths.sum())])  # a word and a step each
+    table = dataclasses.replace(table, rationales=rationales, begins=every)
     perturbed = Perturbed(table, Insert(fraction=1.0), seed=0, redraw=True)
     places, _ = perturbed.places(np.array([0]), 0)
     assert sorted(places)[:8] == list(range(8))
     assert len(places) == len(set(places)) == 16
     few = dataclasses.replace(  # two questions: the only other one gives its steps four times
-        random_table([1, 1]), rationales=Ragged(np.arange(10), np.array([0, 8, 10])),
-        steps=steps[:10], words=steps[:10],
-    )  # fmt: skip
+        random_table([1, 1]), rationales=Ragged.of(np.arange(10), [8, 2]), begins=every[:10]
+    )
     places, _ = Perturbed(few, Insert(fraction=1.0), seed=0, redraw=True).places(np.array([0]), 0)
     assert sorted(places) == [*range(8), *[8] * 4, *[9] * 4]
 

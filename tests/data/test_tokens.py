@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cotjax.data import tokenizer as tokenizers
+from cotjax.data import tokens
 from cotjax.data.examples import Examples, Target
+from cotjax.data.perturbed import units_of
+from cotjax.data.ragged import Ragged
 from cotjax.data.steps import Steps
 from cotjax.data.tokenizer import load_tokenizer, train_tokenizer
 from cotjax.data.tokens import (
@@ -34,6 +37,14 @@ def tokenizer():
 def examples(*rationales, key_words=()):
     targets = tuple(Target(0, n, "first", text, key_words) for n, text in enumerate(rationales))
     return Examples(("q",), (TEXTS[0],), targets, {})
+
+
+def assert_same(table, other):
+    for field in dataclasses.fields(table):
+        arrays = [getattr(one, field.name) for one in (table, other)]
+        if field.type is Ragged:
+            arrays = [np.concatenate([one.values, one.offsets]) for one in arrays]
+        np.testing.assert_array_equal(*arrays, strict=True, err_msg=field.name)
 
 
 def test_a_new_tokenizer_has_t5s_special_ids_and_whole_words(tokenizer):
@@ -145,7 +156,7 @@ def test_the_table_is_as_drawn(tokenizer):
         "▁ent145",
         "</s>",
     ]
-    assert table.words.tolist() == [0, 1, 2, 0, 1]
+    assert units_of(table, "words").tolist() == [0, 1, 2, 0, 1]
     assert table.samples.tolist() == [0, 1]
     counts = count_tokens(table, tokenizer.unknown, LABEL_FIRST)
     assert (counts["rationales/tokens"], counts["rationales/unknown"]) == (5, 0)
@@ -154,11 +165,43 @@ def test_the_table_is_as_drawn(tokenizer):
 def test_what_else_the_table_says_of_a_rationale(tokenizer):
     target = Target(0, 0, "(B)", "is it size3? However\nent12.", reference="is is", answer="Size3")
     table = tokenize(Examples(("q",), (TEXTS[0],), (target,), {}), tokenizer, LABEL_FIRST)
-    by_word = dict(zip(table.words.tolist(), table.steps.tolist(), strict=True))
+    words, steps = (units_of(table, unit).tolist() for unit in ("words", "steps"))
+    by_word = dict(zip(words, steps, strict=True))
     assert by_word == {0: 0, 1: 0, 2: 0, 3: 1, 4: 2}
     assert table.reference.tolist() == [2]
     assert table.label_words[0].tolist() == [2]
     assert table.keywords[0].tolist() == [3]
+
+
+def test_words_without_a_token_have_no_number(titler_folder):
+    """T5 reads a zero-width space as none; key words are counted without it."""
+    target = Target(0, 0, "(B)", "is \u200b x However", key_words=(3, 1, 0), answer="x")
+    one = load_tokenizer(titler_folder)
+    table = tokenize(Examples(("q",), (TEXTS[0],), (target,), {}), one, LABEL_FIRST)
+    assert one.pieces(table.rationales[0]) == ["▁is", "▁", "x", "▁However"]
+    assert units_of(table, "words").tolist() == [0, 1, 1, 2]
+    named = (table.key_words, table.label_words, table.keywords)
+    assert [words[0].tolist() for words in named] == [[2, 0], [1], [2]]
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(2**16, np.uint16), (2**16 + 1, np.int32)])
+def test_tokens_take_two_bytes_where_the_vocabulary_fits(tokenizer, monkeypatch, size, dtype):
+    made = tokenize(examples("ent12 is size3"), tokenizer, LABEL_FIRST)
+    monkeypatch.setattr(tokenizer, "size", size)
+    table = tokenize(examples("ent12 is size3"), tokenizer, LABEL_FIRST)
+    for field in ("inputs", "labels", "rationales"):
+        values = getattr(table, field).values
+        assert values.dtype == dtype
+        assert values.tolist() == getattr(made, field).values.tolist()
+
+
+def test_a_table_made_in_parts_is_the_same(tokenizer, monkeypatch):
+    said = ("ent12 is size3. However size7", "", "is ent145", "", "size3")
+    whole = tokenize(examples(*said, key_words=(1, 0)), tokenizer, LABEL_FIRST)
+    for at_once in (1, 2, 5):
+        monkeypatch.setattr(tokens, "AT_ONCE", at_once)
+        assert_same(tokenize(examples(*said, key_words=(1, 0)), tokenizer, LABEL_FIRST), whole)
+    assert whole.key_words.lengths.tolist() == [2, 0, 2, 0, 1]
 
 
 def test_unknown_tokens_are_counted(tokenizer):
@@ -173,9 +216,7 @@ def test_the_cache_gives_the_same_table_and_mends_itself(tokenizer, tmp_path):
         if damage:
             file.write_bytes(file.read_bytes()[:100])
         read = tokenize(examples("ent12 is size3"), tokenizer, LABEL_FIRST, tmp_path)
-        for field in dataclasses.fields(made):
-            a, b = getattr(made, field.name), getattr(read, field.name)
-            np.testing.assert_array_equal(getattr(a, "values", a), getattr(b, "values", b))
+        assert_same(read, made)
     tokenize(examples("ent12 is size7"), tokenizer, LABEL_FIRST, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2  # another text, another file
 

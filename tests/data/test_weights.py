@@ -13,7 +13,7 @@ from cotjax.data.weights import loss_coefficients
 from cotjax.targets.keys import stable_hash
 from cotjax.targets.orders import ORDERS, make_order
 from cotjax.targets.segments import NUM_KINDS
-from tests.data.small import EOS, step_config
+from tests.data.small import EOS, begins, step_config
 
 L, C, R, E = 1, 2, 3, 5  # LABEL, CONNECTIVE, RATIONALE, EOS
 
@@ -27,8 +27,7 @@ def unequal_table() -> TokenTable:
         key_words=Ragged.from_lists([[]] * 4),
         label_words=Ragged.from_lists([[]] * 4),
         keywords=Ragged.from_lists([[]] * 4),
-        words=np.array([0, 1] * 4, np.int32),
-        steps=np.zeros(8, np.int32),
+        begins=begins([[0, 1]] * 4, [[0, 0]] * 4),
         reference=np.zeros(4, np.int32),
         question=np.array([0, 1, 1, 1], np.int32),
         samples=np.array([0, 0, 1, 2], np.int32),

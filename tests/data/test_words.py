@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cotjax.data.perturbed import units_of
 from cotjax.data.ragged import Ragged
 from cotjax.data.words import count_words, keep_words
 from cotjax.errors import InputError
 from cotjax.targets.words import WordChoice
-from tests.data.small import random_table, small_table
+from tests.data.small import begins, random_table, small_table
 
 # Tokens, words and steps of the small table's rationales:
 #   30 31 32 | 33 34 | 40 41 42 43
@@ -50,8 +51,8 @@ CHOICES = st.sampled_from(
 def test_kept_words_are_as_drawn(choice, tokens, words, steps):
     table = keep_words(small_table(), choice)
     assert table.rationales.values.tolist() == tokens
-    assert table.words.tolist() == words
-    assert table.steps.tolist() == steps
+    assert units_of(table, "words").tolist() == words
+    assert units_of(table, "steps").tolist() == steps
 
 
 def test_all_words_are_the_table_itself():
@@ -108,10 +109,10 @@ def test_key_words_that_no_record_names_are_refused():
 def test_words_are_kept_whole_and_counted_from_0(choice, seed):
     table = random_table([2, 1, 3], seed)
     kept = keep_words(table, choice)
-    assert kept.rationales.offsets[-1] == len(kept.rationales.values) == len(kept.words)
+    assert kept.rationales.offsets[-1] == len(kept.rationales.values) == len(kept.begins)
     for before, after in zip(_words(table), _words(kept), strict=True):
         assert all(word in before for word in after)
-    for units in (kept.words, kept.steps):
+    for units in (units_of(kept, "words"), units_of(kept, "steps")):
         for start, stop in zip(kept.rationales.offsets, kept.rationales.offsets[1:], strict=False):
             row = units[start:stop]
             assert row[:1].tolist() in ([], [0])
@@ -137,8 +138,7 @@ def test_each_word_is_as_likely_to_stay():
     table = dataclasses.replace(
         random_table([1] * number),
         rationales=one,
-        words=np.tile(np.arange(4, dtype=np.int32), number),
-        steps=np.zeros(4 * number, np.int32),
+        begins=begins([range(4)] * number, [[0] * 4] * number),
     )
     counts = np.bincount(keep_words(table, WordChoice("random_k", 1)).rationales.values)[1:]
     assert abs(counts - number / 4).max() < 110
@@ -149,6 +149,6 @@ def _words(table):
     found = []
     for row, start in enumerate(table.rationales.offsets[:-1]):
         tokens = table.rationales[row]
-        words = table.words[start : start + len(tokens)]
+        words = units_of(table, "words")[start : start + len(tokens)]
         found.append([tokens[words == word].tolist() for word in np.unique(words)])
     return found

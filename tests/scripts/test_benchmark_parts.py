@@ -206,7 +206,7 @@ def row_of(table, target: int, question: int) -> tuple:
     """All that one target of a table is made of."""
     where = slice(*table.rationales.offsets[target : target + 2])
     fields = (table.inputs[question], table.labels[target], table.rationales.values[where])
-    arrays = (*fields, table.words[where], table.steps[where])
+    arrays = (*fields, table.begins[where])
     return tuple(tuple(np.asarray(array).tolist()) for array in arrays)
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from cotjax import config as configs
+from cotjax.data.perturbed import units_of
 from cotjax.errors import InputError
 from cotjax.targets.words import WordChoice
 from cotjax.training.prepare import prepare, words_of
@@ -62,7 +63,7 @@ def test_a_run_says_what_its_choice_left_out(repository, tmp_path):
     assert counts["dropped/words of rationales"] == 3 * counts["targets"]
     assert counts["kept/rationales with no word left"] == 0
     ends = table.rationales.offsets[1:] - 1
-    assert set(table.words[ends]) == {3}
+    assert set(units_of(table, "words")[ends]) == {3}
 
 
 def _load(repository, fields, **others):
