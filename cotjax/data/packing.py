@@ -13,7 +13,7 @@ from cotjax.errors import InputError
 
 MAX_ROW_COUNTS = 4  # each is one compilation of the train step
 MAX_SEGMENTS = 128  # replies a row at most
-QUESTIONS_A_ROW = 4  # aimed at when the row lengths are chosen from the data
+QUESTIONS_A_ROW = 3  # aimed at when the row lengths are chosen from the data
 
 
 @dataclasses.dataclass(frozen=True)

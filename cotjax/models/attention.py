@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from cotjax.models.dropout import Dropout
 from cotjax.models.t5_config import T5Config
 
 # Finite, so that a query without any key gets a uniform softmax and never NaN.
@@ -110,7 +111,7 @@ class Attention(nn.Module):
         self.key = dense(config, joined, config.d_model**-0.5)
         self.value = dense(config, joined, config.d_model**-0.5)
         self.out = dense(config, config.d_model, joined**-0.5)
-        self.dropout = nn.Dropout(config.dropout_rate)
+        self.dropout = Dropout(config.dropout_rate)
 
     def key_value(self, memory: Array) -> tuple[Array, Array]:
         """Keys and values [batch, heads, length, d_kv] of a memory [batch, length, d_model]."""

@@ -14,6 +14,7 @@ from jax import Array
 
 from cotjax.mesh import constrain_batch, gather_width
 from cotjax.models.attention import Attention, RelativeBias, dense, norm
+from cotjax.models.dropout import Dropout
 from cotjax.models.t5_config import LOGICAL_AXES, PRESETS, T5Config
 
 __all__ = ["LOGICAL_AXES", "PRESETS", "T5", "T5Config", "empty_cache"]
@@ -33,7 +34,7 @@ class FeedForward(nn.Module):
         else:
             self.wi = dense(config, config.d_ff, config.d_model**-0.5)
         self.wo = dense(config, config.d_model, config.d_ff**-0.5)
-        self.dropout = nn.Dropout(config.dropout_rate)
+        self.dropout = Dropout(config.dropout_rate)
 
     def __call__(self, x: Array, deterministic: bool = True) -> Array:
         """Adds to x [batch, length, d_model] what the hidden units make of it."""
@@ -83,7 +84,7 @@ class Stack(nn.Module):
         self.relative_bias = RelativeBias(self.config, bidirectional=not self.is_decoder)
         self.layers = Layer(self.config, self.is_decoder)
         self.final_norm = norm(self.config)
-        self.dropout = nn.Dropout(self.config.dropout_rate)
+        self.dropout = Dropout(self.config.dropout_rate)
 
     def __call__(self, x, mask, encoded=None, cross_mask=None, deterministic=True):
         """Final states [batch, length, d_model] of embedded sequences x of the same shape."""
