@@ -13,7 +13,7 @@ from cotjax.errors import InputError
 
 MAX_ROW_COUNTS = 4  # each is one compilation of the train step
 MAX_SEGMENTS = 128  # replies a row at most
-QUESTIONS_A_ROW = 3  # aimed at when the row lengths are chosen from the data
+REPLIES_A_ROW = 3  # aimed at when the row lengths are chosen from the data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +102,7 @@ def choose_shape(
     encoder: int | None,
     decoder: int | None,
     packing: bool,
+    sharing: float = 1.0,
 ) -> RowShape:
     """Chooses row lengths that the data fill evenly, where the config names none.
 
@@ -109,6 +110,7 @@ def choose_shape(
       encoder_lengths, decoder_lengths: int [replies] of an epoch.
       encoder, decoder: Lengths from the config, or None.
       packing: Otherwise rows are as long as the longest reply.
+      sharing: Replies that share an encoder pass; a row has room for all of them.
     """
     longest = int(encoder_lengths.max()), int(decoder_lengths.max())
     for name, length, needed in zip(
@@ -121,8 +123,8 @@ def choose_shape(
             )
     if not packing:
         return RowShape(encoder or _round_up(longest[0]), decoder or _round_up(longest[1]), 1)
-    ratio = decoder_lengths.mean() / encoder_lengths.mean()
-    aimed = QUESTIONS_A_ROW * encoder_lengths.mean()
+    ratio = sharing * decoder_lengths.mean() / encoder_lengths.mean()
+    aimed = max(1, REPLIES_A_ROW / sharing) * encoder_lengths.mean()
     encoder = encoder or _round_up(max(longest[0], aimed, longest[1] / ratio))
     decoder = decoder or _round_up(max(longest[1], encoder * ratio))
     segments = min(MAX_SEGMENTS, max(1, decoder // int(decoder_lengths.min())))

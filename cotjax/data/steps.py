@@ -257,8 +257,14 @@ class Steps:
         most = self._reply_lengths(self.perturbed.most())
         if any(np.any(one > other) for one, other in zip(most, (encoder, decoder), strict=True)):
             encoder, decoder = np.append(encoder, most[0].max()), np.append(decoder, most[1].max())
+        sharing = 1 if config.one_per_epoch else self._per_question.mean()
         return choose_shape(
-            encoder, decoder, config.encoder_length, config.decoder_length, config.packing
+            encoder,
+            decoder,
+            config.encoder_length,
+            config.decoder_length,
+            config.packing,
+            min(config.targets_per_question, sharing),
         )
 
     def _reply_lengths(self, rationales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

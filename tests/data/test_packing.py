@@ -82,6 +82,8 @@ def test_row_counts_are_few_and_divisible():
 def test_row_lengths_follow_the_data():
     shape = choose_shape(np.full(50, 40), np.full(50, 10), None, None, packing=True)
     assert (shape.encoder, shape.decoder) == (120, 32)
+    shared = choose_shape(np.full(50, 40), np.full(50, 10), None, None, packing=True, sharing=8)
+    assert (shared.encoder, shared.decoder) == (40, 80)
     padded = choose_shape(np.array([5, 17]), np.array([3, 9]), None, None, packing=False)
     assert padded == RowShape(24, 16, 1)
 

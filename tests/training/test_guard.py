@@ -5,6 +5,7 @@ import json
 import math
 import signal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
@@ -147,10 +148,11 @@ def test_a_poisoned_student_is_never_saved(make_config, tmp_path, monkeypatch):
 
         def flip(state, batch, seed):
             state, metrics = step(state, batch, seed)
-            if int(state.step) == 5:
-                encoder = state.params["encoder"]
-                bias = encoder["relative_bias"]["embedding"]
-                encoder["relative_bias"]["embedding"] = bias.at[-1, 0].set(jnp.nan)
+            with jax.transfer_guard("allow"):
+                if int(state.step) == 5:
+                    encoder = state.params["encoder"]
+                    bias = encoder["relative_bias"]["embedding"]
+                    encoder["relative_bias"]["embedding"] = bias.at[-1, 0].set(jnp.nan)
             return state, metrics
 
         return flip
