@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+from cotjax.compilations import compilations
 from cotjax.errors import InputError
 from cotjax.mesh import leaf_shardings, make_mesh, to_global
 from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
@@ -189,13 +190,8 @@ def test_state_is_donated_and_nothing_compiled_twice(monkeypatch):
     assert train_step(TINY, ADAMW, WARM, 0.25, 0.0, 1, _mesh(MIXED)) is step
 
 
-def test_runs_of_other_rates_and_lengths_share_what_is_compiled(monkeypatch):
-    compiled = []
-    listen = jax.monitoring.register_event_duration_secs_listener
+def test_runs_of_other_rates_and_lengths_share_what_is_compiled():
     mesh, batch = _mesh(MIXED), packed_batch(0)
-
-    def count(event: str, _: float, **__) -> None:
-        compiled.append(event.endswith("backend_compile_duration"))
 
     def last_rate(peak: float, schedule: ScheduleConfig) -> float:
         optimizer = dataclasses.replace(ADAMW, learning_rate=peak)
@@ -204,10 +200,9 @@ def test_runs_of_other_rates_and_lengths_share_what_is_compiled(monkeypatch):
         return float(step(state, to_global(batch, mesh, 16), 0)[1]["learning_rate"])
 
     assert last_rate(0.5, ScheduleConfig("linear", 4, 10)) == 0.125
-    listen(count)
-    assert last_rate(1.0, ScheduleConfig("linear", 2, 20)) == 0.5
-    jax.monitoring.unregister_event_duration_listener(count)
-    assert sum(compiled) == 0
+    with compilations() as compiled:
+        assert last_rate(1.0, ScheduleConfig("linear", 2, 20)) == 0.5
+    assert len(compiled) == 0
 
 
 @pytest.mark.parametrize("optimizer", [ADAMW, OptimizerConfig("adafactor")], ids=lambda o: o.name)
