@@ -104,6 +104,7 @@ def get_config():
     model.dropout_rate = 0.1
     model.dtype = optional(str)  # of the computation; unset: bfloat16, float32 on CPU
     model.remat = "none"  # what is recomputed in the backward pass: none, dots (all but), full
+    model.attention = "xla"  # cudnn: fused, keeps no attention weights in memory (GPU, bfloat16)
     model.scan_layers = optional(bool)  # compile one layer and loop; unset: False on CPU
 
     config.optimizer = optimizer = config_dict.ConfigDict()

@@ -29,6 +29,7 @@ FREE_SECTIONS = ("mesh", "checkpoint", "evaluation", "profile", "guard")
 FREE_FIELDS = (
     "model.dtype",
     "model.remat",
+    "model.attention",
     "model.scan_layers",
     "data.cache",
     "compilation_cache_dir",

@@ -1,6 +1,8 @@
 """Input that is too large is refused before it is read, with what it takes and what there is."""
 
 import resource
+import subprocess
+import sys
 
 import pytest
 
@@ -32,6 +34,35 @@ def machine(tmp_path, monkeypatch):
 def test_nothing_is_known_where_the_system_does_not_tell(machine):
     assert free_bytes() is None
     refuse_if_too_large("all", 2**60)
+
+
+FAULTS = """
+import resource, sys
+from cotjax.memory import keep_freed
+if sys.argv[1] == "keep":
+    keep_freed()
+import jax, jax.numpy as jnp
+step = jax.jit(lambda x: jnp.sum(jnp.sort(x) * jnp.flip(x)))
+x = jnp.ones(2**24)
+for _ in range(6):
+    step(x).block_until_ready()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+step(x).block_until_ready()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def test_pages_that_are_kept_are_not_faulted_in_again():
+    kept, given_back = (
+        int(
+            subprocess.run(
+                [sys.executable, "-c", FAULTS, how], check=True, capture_output=True
+            ).stdout
+        )
+        for how in ("keep", "give back")
+    )
+    assert given_back > 2**24 * 4 // 4096  # the temporaries' pages, each of them
+    assert kept < given_back / 2
 
 
 def test_the_least_counts(machine, monkeypatch):

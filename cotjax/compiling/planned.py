@@ -137,6 +137,7 @@ def _model(config: ConfigDict, on_cpu: bool) -> T5Config:
         "dtype": section.dtype or ("float32" if on_cpu else "bfloat16"),
         "scan_layers": section.scan_layers if section.scan_layers is not None else not on_cpu,
         "remat": section.remat,
+        "attention": section.attention,
         "dropout_rate": section.dropout_rate,
     }
     if name := section.preset or _released(section.pretrained):

@@ -1,5 +1,7 @@
 """T5's attention: the learnt bias of relative positions, and the sublayers that attend."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from cotjax.models.dropout import Dropout
+from cotjax.models.linear import dense, norm
 from cotjax.models.t5_config import T5Config
 
 # Finite, so that a query without any key gets a uniform softmax and never NaN.
@@ -32,24 +35,6 @@ def relative_buckets(
     span = np.float32(np.log(max_distance / exact))
     far = exact + (ratio / span * np.float32(num_buckets - exact)).astype(np.int32)
     return first + np.where(distance < exact, distance, np.minimum(far, num_buckets - 1))
-
-
-def norm(config: T5Config) -> nn.RMSNorm:
-    """T5's layer norm: no mean is subtracted and no bias added."""
-    return nn.RMSNorm(
-        epsilon=config.layer_norm_epsilon, dtype=config.dtype, param_dtype=config.wide_dtype
-    )
-
-
-def dense(config: T5Config, features: int, stddev: float) -> nn.Dense:
-    """A linear map without bias, initialised with Hugging Face's standard deviation."""
-    return nn.Dense(
-        features,
-        use_bias=False,
-        dtype=config.dtype,
-        param_dtype=config.wide_dtype,
-        kernel_init=nn.initializers.normal(stddev),
-    )
 
 
 class RelativeBias(nn.Module):
@@ -144,19 +129,66 @@ class Attention(nn.Module):
 
     def _attend(self, normed, key, value, mask, bias, deterministic):
         query = self._split(self.query(normed))
+        value = value * self._kept_keys(value, deterministic)
+        fused = self.config.attention == "cudnn" and query.shape[2] > 1
+        if fused and not self.is_mutable_collection("intermediates"):
+            attended = _fused(query, key, value, mask, bias)
+        else:
+            weights = self._weights(query, key, mask, bias).astype(value.dtype)
+            self.sow("intermediates", "weights", weights)  # for whoever makes these mutable
+            attended = jnp.einsum("bhqk,bhkd->bqhd", weights, value)
+        joined = attended.reshape(*attended.shape[:2], -1)
+        return self.dropout(self.out(joined), deterministic=deterministic)
+
+    def _weights(self, query, key, mask, bias):
+        """What each query reads of each key, [batch, heads, query, key]."""
         scores = jnp.einsum(
             "bhqd,bhkd->bhqk", query, key, preferred_element_type=self.config.wide_dtype
         )
         if bias is not None:
-            scores += bias
-        weights = nn.softmax(jnp.where(mask, scores, MASKED_SCORE)).astype(value.dtype)
-        self.sow("intermediates", "weights", weights)  # for whoever makes these mutable
-        weights = self.dropout(weights, deterministic=deterministic)  # [batch, heads, query, key]
-        attended = jnp.einsum("bhqk,bhkd->bqhd", weights, value)
-        joined = attended.reshape(*attended.shape[:2], -1)
-        return self.dropout(self.out(joined), deterministic=deterministic)
+            scores += _of_rows(bias, len(scores))
+        return nn.softmax(jnp.where(mask, scores, MASKED_SCORE))
+
+    def _kept_keys(self, value, deterministic):
+        """Dropout of attention weights: what each key counts, [batch, heads, key, 1].
+
+        All queries of a row lose the same keys, as in T5's own code (Mesh TensorFlow and t5x, whose
+        dropout is broadcast along the queries): nothing as large as the weights is drawn or kept.
+        """
+        return self.dropout(jnp.ones((*value.shape[:3], 1), value.dtype), deterministic)
 
     def _split(self, joined: Array) -> Array:
         """[batch, length, heads * d_kv] -> [batch, heads, length, d_kv], as products want it."""
         shape = (*joined.shape[:-1], self.config.num_heads, self.config.d_kv)
         return joined.reshape(shape).swapaxes(1, 2)
+
+
+def _fused(query: Array, key: Array, value: Array, mask: Array, bias: Array | None) -> Array:
+    """Attention by cuDNN [batch, query, heads, d_kv], which keeps no weights in memory."""
+    heads_inside = (one.swapaxes(1, 2) for one in (query, key, value))
+    if bias is not None:
+        bias = bias.astype(query.dtype)
+    return jax.nn.dot_product_attention(
+        *heads_inside, bias=bias, mask=mask, scale=1.0, implementation="cudnn"
+    )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _of_rows(bias: Array, rows: int) -> Array:
+    """A bias [1, ...] for so many rows.
+
+    Its gradient adds up over rows by a product: XLA's sum over the first axis takes 50 times as
+    long on a CPU.
+    """
+    return jnp.broadcast_to(bias, (rows, *bias.shape[1:]))
+
+
+def _of_rows_forward(bias: Array, rows: int) -> tuple[Array, None]:
+    return _of_rows(bias, rows), None
+
+
+def _of_rows_backward(rows: int, _: None, gradient: Array) -> tuple[Array]:
+    return (jnp.einsum("r,r...->...", jnp.ones(rows, gradient.dtype), gradient)[None],)
+
+
+_of_rows.defvjp(_of_rows_forward, _of_rows_backward)

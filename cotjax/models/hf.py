@@ -20,6 +20,7 @@ from cotjax.models.hf_layout import IGNORED, layout
 from cotjax.models.hub import TOKENIZER_FILES, read_json, resolve, resolve_tokenizer
 from cotjax.models.safetensors_files import SafetensorsFiles
 from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
+from cotjax.models.t5_config import COMPUTATION
 from cotjax.models.weights import load, path_name
 
 MOST = 2**31 - 1  # of any size: JAX counts in 32 bits
@@ -63,7 +64,7 @@ def _checked_fields(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """The fields of T5Config among the values of a config.json, but not how to compute."""
     fields = {}
     for field in dataclasses.fields(T5Config):
-        if field.name in ("dtype", "remat", "scan_layers"):
+        if field.name in COMPUTATION:
             continue
         value = values.get(field.name, field.default)
         if value is dataclasses.MISSING:
@@ -178,7 +179,7 @@ def _config_values(config: T5Config, dtype: np.dtype) -> dict[str, Any]:
     scale_decoder_outputs isn't written, and leaves a head alone that differs from the embedding.
     """
     values = dataclasses.asdict(config)
-    for name in ("dtype", "remat", "scan_layers", "gated", "tied"):
+    for name in (*COMPUTATION, "gated", "tied"):
         del values[name]
     return {
         "architectures": ["T5ForConditionalGeneration"],

@@ -4,7 +4,6 @@ Parameters are plain nested dicts. Those of the layers of a stack are stacked on
 layers run in a compiled loop or unrolled, so checkpoints and sharding rules don't depend on that.
 """
 
-import functools
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -13,8 +12,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from cotjax.mesh import constrain_batch, gather_width
-from cotjax.models.attention import Attention, RelativeBias, dense, norm
+from cotjax.models.attention import Attention, RelativeBias
 from cotjax.models.dropout import Dropout
+from cotjax.models.linear import dense, norm
 from cotjax.models.t5_config import LOGICAL_AXES, PRESETS, T5Config
 
 __all__ = ["LOGICAL_AXES", "PRESETS", "T5", "T5Config", "empty_cache"]
@@ -163,11 +163,8 @@ class T5(nn.Module):
         self.encoder = Stack(config, is_decoder=False)
         self.decoder = Stack(config, is_decoder=True)
         if not config.tied:
-            self.lm_head = dense(config, config.vocab_size, config.d_model**-0.5).clone(
-                dot_general=functools.partial(
-                    jax.lax.dot_general, preferred_element_type=config.wide_dtype
-                )
-            )
+            stddev = config.d_model**-0.5
+            self.lm_head = dense(config, config.vocab_size, stddev, config.wide_dtype)
 
     def __call__(self, batch: dict[str, Array], deterministic: bool = True) -> Array:
         """Logits [rows, T, vocab] of a batch as the pipeline lays it out (see DESIGN's Batch)."""
@@ -295,7 +292,9 @@ class T5(nn.Module):
         if not config.tied:
             return self.lm_head(x)
         embedding = self.shared.embedding.astype(config.dtype)
-        return jnp.einsum("bld,vd->blv", x, embedding, preferred_element_type=config.wide_dtype)
+        flat, wide = x.reshape(-1, config.d_model), config.wide_dtype
+        logits = jnp.einsum("nd,vd->nv", flat, embedding, preferred_element_type=wide)
+        return logits.reshape(*x.shape[:-1], config.vocab_size)
 
 
 def empty_cache(config: T5Config, batch: int, length: int) -> dict[str, Array]:

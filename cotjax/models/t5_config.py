@@ -9,6 +9,8 @@ from cotjax.errors import InputError
 
 DTYPES = ("float32", "bfloat16", "float64")
 REMAT = ("none", "full", "dots")
+ATTENTION = ("xla", "cudnn")
+COMPUTATION = ("dtype", "remat", "attention", "scan_layers")  # fields that no checkpoint has
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +33,7 @@ class T5Config:
     dropout_rate: float = 0.1
     dtype: str = "float32"  # of the computation; parameters stay float32
     remat: str = "none"  # recomputed backwards: none, full layers, or all but the products (dots)
+    attention: str = "xla"  # of whole sequences: XLA's, or cuDNN's fused one (a GPU, bfloat16)
     scan_layers: bool = False  # one compiled layer in a loop (accelerators), else unrolled (CPU)
     decoder_start_token_id: int = 0
     eos_token_id: int = 1
@@ -39,10 +42,12 @@ class T5Config:
     def __post_init__(self):
         if self.dtype == "float16":
             raise InputError("model.dtype: float16 overflows in T5, use bfloat16 or float32")
-        for field, known in (("dtype", DTYPES), ("remat", REMAT)):
+        for field, known in (("dtype", DTYPES), ("remat", REMAT), ("attention", ATTENTION)):
             if getattr(self, field) not in known:
                 value = getattr(self, field)
                 raise InputError(f"model.{field}: {value!r} is not one of {', '.join(known)}")
+        if self.attention == "cudnn" and self.dtype != "bfloat16":
+            raise InputError(f"model.attention: cudnn needs model.dtype=bfloat16, not {self.dtype}")
 
     @property
     def wide_dtype(self) -> str:

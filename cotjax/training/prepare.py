@@ -160,10 +160,13 @@ def make_tokenizer(
 def model_config(config: ConfigDict, pretrained: Path | None, tokenizer: Tokenizer) -> T5Config:
     """Sizes and choices of the student, with what depends on the platform decided."""
     section, on_cpu = config.model, jax.default_backend() == "cpu"
+    if section.attention == "cudnn" and jax.default_backend() != "gpu":
+        raise InputError("config.model.attention=cudnn needs an NVIDIA GPU: use xla")
     choices: dict[str, Any] = {
         "dtype": section.dtype or ("float32" if on_cpu else "bfloat16"),
         "scan_layers": section.scan_layers if section.scan_layers is not None else not on_cpu,
         "remat": section.remat,
+        "attention": section.attention,
         "dropout_rate": section.dropout_rate,
     }
     if pretrained:

@@ -12,6 +12,7 @@ from benchmarks.turns import Figures, Order, answer
 from cotjax import config as configs
 from cotjax.compilations import compilations
 from cotjax.data.work import Work
+from cotjax.memory import keep_freed
 from cotjax.mesh import BATCH_AXES, make_mesh
 from cotjax.models.hf import load_params
 from cotjax.training.feeding import global_batches
@@ -27,6 +28,7 @@ class Ours:
 
     def __init__(self, file: str, *overrides: str):
         """Prepares what a config names, and loads the pretrained weights."""
+        keep_freed()
         self._config = configs.load(file, overrides)
         self._mesh = make_mesh(self._config.mesh.to_dict())
         self._experiment = prepared(self._config, self._mesh)
