@@ -8,6 +8,7 @@ Needs no accelerator, and reads neither data nor weights. A row is as long as
 config.data.encoder_length and decoder_length say, or else input_length and target_length; every
 reply fills one. --sweep tries meshes, batch sizes and remat policies, and ranks what fits.
 --decode compiles what evaluation does instead, with config.evaluation's questions and beams.
+--steps=20, without a topology, runs the step on the devices of this machine and times it.
 """
 
 import os
@@ -21,23 +22,30 @@ TOPOLOGY = flags.DEFINE_string("topology", None, "v5e:4x4, v5p:2x2x2, v6e:2x4, h
 MESH = flags.DEFINE_string("mesh", None, "such as fsdp=8,tensor=2; unset: the config's")
 SWEEP = flags.DEFINE_bool("sweep", False, "try meshes, batch sizes and remat policies")
 DECODE = flags.DEFINE_bool("decode", False, "the decoding of a batch, not the train step")
+STEPS = flags.DEFINE_integer("steps", None, "run so many on this machine's devices", lower_bound=1)
 OUTPUT = flags.DEFINE_string("output", None, "file to write all figures to as JSON")
 
 
 def main(config):
     """Compiles one step, or many."""
-    os.environ["JAX_PLATFORMS"] = "cpu"  # or JAX would look for the accelerators
+    if (TOPOLOGY.value is None) == (STEPS.value is None):
+        cli.fail("say --topology=... to compile for it, or --steps=... to run on this machine")
+    if SWEEP.value + DECODE.value + bool(STEPS.value) > 1:
+        cli.fail("--sweep, --decode and --steps leave each other out")
+    if TOPOLOGY.value:
+        os.environ["JAX_PLATFORMS"] = "cpu"  # or JAX would look for the accelerators
 
     from cotjax.compiling.hardware import Topology
     from cotjax.compiling.planned import mesh_sizes
-    from cotjax.compiling.run import compile_many, compile_one
+    from cotjax.compiling.run import compile_many, compile_one, time_one
 
-    if SWEEP.value and DECODE.value:
-        cli.fail("--sweep tries train steps: leave out --decode")
-    topology = Topology.parse(TOPOLOGY.value)
     if MESH.value:
         config.mesh.update(mesh_sizes(MESH.value))
     output = Path(OUTPUT.value) if OUTPUT.value else None
+    if STEPS.value:
+        time_one(config, STEPS.value, output)
+        return
+    topology = Topology.parse(TOPOLOGY.value)
     if SWEEP.value:
         compile_many(config, topology, output)
     else:
@@ -45,4 +53,4 @@ def main(config):
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["topology"], takes_config="student")
+    cli.run(main, takes_config="student")

@@ -105,8 +105,8 @@ def roofline(counts: Counts, topology: Topology) -> Roofline | None:
     hardware, links = topology.hardware, topology.interconnect
     if hardware.peak is None:
         return None
-    # A kernel's products may be hidden from the text, but not from the trace.
-    flops = max(counts.compiled, counts.traced / topology.size)
+    # Products of a fused kernel are hidden from the text, and those of cuDNN from the trace.
+    flops = max(counts.compiled, max(counts.traced, counts.model) / topology.size)
     sent = sum(counts.collectives.values())
     seconds = {
         "compute": flops / hardware.peak,

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -57,11 +57,12 @@ class Planned:
         )
         return train_flops(self.model, work)
 
-    def trace(self) -> jax.stages.Traced:
-        """The step as JAX sees it, ready to be lowered and compiled."""
+    @property
+    def step(self) -> Callable[..., Any]:
+        """The jitted step: see `compiled_step`."""
         optimizer, schedule = optimizer_of(self.config)
         loss = self.config.loss
-        step = compiled_step(
+        return compiled_step(
             self.model,
             without_rate(optimizer),
             schedule.name,
@@ -70,10 +71,15 @@ class Planned:
             self.config.optimizer.accumulation,
             self.mesh,
         )
-        numbers = tuple(_scalar(type(value)) for value in dataclasses.astuple(schedule)[1:])
-        return step.trace(*self._arrays(optimizer), _scalar(jnp.uint32), _scalar(float), numbers)
 
-    def _arrays(self, optimizer: OptimizerConfig) -> tuple[Any, dict[str, jax.ShapeDtypeStruct]]:
+    def trace(self) -> jax.stages.Traced:
+        """The step as JAX sees it, ready to be lowered and compiled."""
+        optimizer, schedule = optimizer_of(self.config)
+        numbers = tuple(_scalar(type(value)) for value in dataclasses.astuple(schedule)[1:])
+        arrays = self.arrays(optimizer)
+        return self.step.trace(*arrays, _scalar(jnp.uint32), _scalar(float), numbers)
+
+    def arrays(self, optimizer: OptimizerConfig) -> tuple[Any, dict[str, jax.ShapeDtypeStruct]]:
         """The state and the batch: see DESIGN's Batch for its fields."""
         widths = {
             **dict.fromkeys(("encoder_tokens", "encoder_segments"), self.encoder),

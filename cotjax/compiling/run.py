@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax
 from ml_collections.config_dict import ConfigDict
 from rich.console import Console
 
@@ -11,6 +12,8 @@ from cotjax.compiling.measured import Measured, as_json, measure
 from cotjax.compiling.planned import plan
 from cotjax.compiling.report import one_table, sweep_row, sweep_table
 from cotjax.compiling.sweep import ranked, sweep
+from cotjax.compiling.timed import as_json as timed_json
+from cotjax.compiling.timed import run_steps, timed_table
 from cotjax.json_files import dump_json, replace_file
 
 
@@ -22,6 +25,14 @@ def compile_one(
     measured = measure(planned, topology)
     Console(highlight=False).print(one_table(measured, topology))
     _write([measured], topology, output)
+
+
+def time_one(config: ConfigDict, steps: int, output: Path | None) -> None:
+    """Runs a config's step on the devices that are here, prints and writes what it took."""
+    timed = run_steps(plan(config, jax.devices()), steps)
+    Console(highlight=False).print(timed_table(timed))
+    if output:
+        replace_file(output, dump_json(timed_json(timed), 1) + "\n")
 
 
 def compile_many(config: ConfigDict, topology: Topology, output: Path | None) -> None:

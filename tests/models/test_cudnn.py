@@ -1,0 +1,63 @@
+"""Attention by cuDNN against XLA's; skips where there is no NVIDIA GPU."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cotjax.errors import InputError
+from cotjax.models.t5 import T5
+from cotjax.models.t5_config import PRESETS
+
+SMALL = dataclasses.replace(PRESETS["flan-t5-small"], num_layers=2, num_decoder_layers=2)
+
+
+def packed(rows: int, length: int, targets: int) -> dict[str, jax.Array]:
+    """Rows of two questions and three replies, with padding at the end."""
+    generator = np.random.default_rng(0)
+    encoder = np.repeat([1, 2, 0], [length // 2, length // 4, length - length // 2 - length // 4])
+    decoder = np.repeat([1, 2, 3, 0], [targets // 4] * 3 + [targets - 3 * (targets // 4)])
+
+    def draw(segments):
+        return generator.integers(2, 32000, (rows, len(segments))) * (segments > 0)
+
+    batch = {
+        "encoder_tokens": draw(encoder),
+        "encoder_segments": np.tile(encoder, (rows, 1)),
+        "decoder_inputs": draw(decoder),
+        "decoder_segments": np.tile(decoder, (rows, 1)),
+        "segment_source": np.tile([1, 1, 2], (rows, 1)),
+    }
+    return {name: jnp.asarray(leaf, jnp.int32) for name, leaf in batch.items()}
+
+
+def test_it_needs_bfloat16():
+    with pytest.raises(InputError, match=r"cudnn needs model\.dtype=bfloat16, not float32"):
+        dataclasses.replace(SMALL, attention="cudnn")
+
+
+@pytest.mark.skipif(jax.default_backend() != "gpu", reason="cuDNN needs an NVIDIA GPU")
+def test_states_and_gradients_are_those_of_xla():
+    batch = packed(4, 128, 64)
+    exact = T5(dataclasses.replace(SMALL, dtype="float32"))
+    params = exact.init(jax.random.key(0), batch)["params"]
+    weights = (batch["decoder_segments"] > 0)[..., None]
+
+    def loss(params, model):
+        states = model.apply({"params": params}, batch, method="states")
+        return jnp.sum(jnp.sin(states.astype(jnp.float32)) * weights)
+
+    def gradient(**changes):
+        model = T5(dataclasses.replace(SMALL, **changes))
+        with jax.default_matmul_precision("highest"):
+            return jax.tree.leaves(jax.jit(jax.grad(loss), static_argnums=1)(params, model))
+
+    truth = gradient(dtype="float32")
+    plain = gradient(dtype="bfloat16")
+    fused = gradient(dtype="bfloat16", attention="cudnn")
+    for one, other, wanted in zip(fused, plain, truth, strict=True):
+        size = jnp.linalg.norm(wanted)
+        error = jnp.linalg.norm(one - wanted) / size
+        assert error < max(1.5 * jnp.linalg.norm(other - wanted) / size, 1e-2)
