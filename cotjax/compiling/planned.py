@@ -16,7 +16,7 @@ from cotjax.data.work import Work
 from cotjax.errors import InputError
 from cotjax.mesh import BATCH_AXES, batch_sharding, make_mesh
 from cotjax.models.hf import read_config, resolve
-from cotjax.models.t5_config import PRESETS, T5Config
+from cotjax.models.t5_config import PRESETS, T5Config, check_attention
 from cotjax.targets.orders import ORDERS
 from cotjax.training.optimizer import OptimizerConfig
 from cotjax.training.prepare import optimizer_of
@@ -107,6 +107,7 @@ def plan(config: ConfigDict, devices: Sequence[jax.Device]) -> Planned:
     """
     mesh, data = make_mesh(config.mesh.to_dict(), devices), config.data
     multiple = math.prod(mesh.shape[axis] for axis in BATCH_AXES) * config.optimizer.accumulation
+    check_attention(config.model.attention, devices[0].platform)
     replies = data.batch_size * len(ORDERS[data.order].replies)
     return Planned(
         config,

@@ -103,6 +103,7 @@ def choose_shape(
     decoder: int | None,
     packing: bool,
     sharing: float = 1.0,
+    multiple: int = 8,
 ) -> RowShape:
     """Chooses row lengths that the data fill evenly, where the config names none.
 
@@ -111,6 +112,7 @@ def choose_shape(
       encoder, decoder: Lengths from the config, or None.
       packing: Otherwise rows are as long as the longest reply.
       sharing: Replies that share an encoder pass; a row has room for all of them.
+      multiple: Of which chosen lengths are; a TPU's registers hold 128 numbers side by side.
     """
     longest = int(encoder_lengths.max()), int(decoder_lengths.max())
     for name, length, needed in zip(
@@ -121,12 +123,16 @@ def choose_shape(
                 f"config.data.{name}_length={length} is below the {needed} tokens of the longest "
                 f"{name} sequence: raise it, or lower the length that questions or targets may have"
             )
+
+    def rounded(*lengths: float) -> int:
+        return math.ceil(max(lengths) / multiple) * multiple
+
     if not packing:
-        return RowShape(encoder or _round_up(longest[0]), decoder or _round_up(longest[1]), 1)
+        return RowShape(encoder or rounded(longest[0]), decoder or rounded(longest[1]), 1)
     ratio = sharing * decoder_lengths.mean() / encoder_lengths.mean()
     aimed = max(1, REPLIES_A_ROW / sharing) * encoder_lengths.mean()
-    encoder = encoder or _round_up(max(longest[0], aimed, longest[1] / ratio))
-    decoder = decoder or _round_up(max(longest[1], encoder * ratio))
+    encoder = encoder or rounded(longest[0], aimed, longest[1] / ratio)
+    decoder = decoder or rounded(longest[1], encoder * ratio)
     segments = min(MAX_SEGMENTS, max(1, decoder // int(decoder_lengths.min())))
     return RowShape(encoder, decoder, segments)
 
@@ -194,7 +200,3 @@ def _share(inputs: np.ndarray, lengths: np.ndarray, shape: RowShape) -> list[np.
 
 def _alone(inputs: np.ndarray) -> list[np.ndarray]:
     return [np.array([reply]) for reply in range(len(inputs))]
-
-
-def _round_up(length: float, multiple: int = 8) -> int:
-    return int(math.ceil(length / multiple) * multiple)

@@ -39,6 +39,7 @@ class StepConfig:
       label_weight, rationale_weight, normalise: See `loss_coefficients`.
       packing, encoder_length, decoder_length: See the `data` section of the config.
       row_multiple: Rows that mesh and accumulation divide evenly.
+      length_multiple: Of which row lengths are, where they are chosen from the data.
     """
 
     order: Order
@@ -59,6 +60,7 @@ class StepConfig:
     encoder_length: int | None = None
     decoder_length: int | None = None
     row_multiple: int = 1
+    length_multiple: int = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,6 +267,7 @@ class Steps:
             config.decoder_length,
             config.packing,
             min(config.targets_per_question, sharing),
+            config.length_multiple,
         )
 
     def _reply_lengths(self, rationales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -55,6 +55,12 @@ class T5Config:
         return "float64" if self.dtype == "float64" else "float32"
 
 
+def check_attention(attention: str, platform: str) -> None:
+    """Refuses a config's attention on devices that don't have it."""
+    if attention == "cudnn" and platform not in ("gpu", "cuda"):
+        raise InputError("config.model.attention=cudnn needs an NVIDIA GPU: use xla")
+
+
 def _preset(d_model, d_kv, d_ff, num_layers, num_heads, gated):
     return T5Config(
         vocab_size=32128,

@@ -34,7 +34,7 @@ from cotjax.models.hf import (
     resolve,
     resolve_tokenizer,
 )
-from cotjax.models.t5_config import PRESETS, T5Config
+from cotjax.models.t5_config import PRESETS, T5Config, check_attention
 from cotjax.targets.donors import Perturbation
 from cotjax.targets.orders import ORDERS, Order, make_order
 from cotjax.targets.perturb import PERTURBATIONS
@@ -160,8 +160,7 @@ def make_tokenizer(
 def model_config(config: ConfigDict, pretrained: Path | None, tokenizer: Tokenizer) -> T5Config:
     """Sizes and choices of the student, with what depends on the platform decided."""
     section, on_cpu = config.model, jax.default_backend() == "cpu"
-    if section.attention == "cudnn" and jax.default_backend() != "gpu":
-        raise InputError("config.model.attention=cudnn needs an NVIDIA GPU: use xla")
+    check_attention(section.attention, jax.default_backend())
     choices: dict[str, Any] = {
         "dtype": section.dtype or ("float32" if on_cpu else "bfloat16"),
         "scan_layers": section.scan_layers if section.scan_layers is not None else not on_cpu,
@@ -210,6 +209,7 @@ def steps_of(
         encoder_length=data.encoder_length,
         decoder_length=data.decoder_length,
         row_multiple=row_multiple,
+        length_multiple=128 if jax.default_backend() == "tpu" else 8,
     )
 
 

@@ -84,6 +84,8 @@ def test_row_lengths_follow_the_data():
     assert (shape.encoder, shape.decoder) == (120, 32)
     shared = choose_shape(np.full(50, 40), np.full(50, 10), None, None, packing=True, sharing=8)
     assert (shared.encoder, shared.decoder) == (40, 80)
+    on_tpu = choose_shape(np.full(50, 40), np.full(50, 10), None, None, packing=True, multiple=128)
+    assert (on_tpu.encoder, on_tpu.decoder) == (128, 128)
     padded = choose_shape(np.array([5, 17]), np.array([3, 9]), None, None, packing=False)
     assert padded == RowShape(24, 16, 1)
 
