@@ -10,6 +10,7 @@ from cotjax.models.attention import Attention, _of_rows
 from cotjax.models.linear import dense
 from cotjax.models.t5_config import T5Config
 
+KEY = jax.random.key(2)
 CONFIG = T5Config(
     vocab_size=32, d_model=12, d_kv=4, d_ff=16, num_layers=1, num_decoder_layers=1, num_heads=3,
     gated=True, tied=False, scale_decoder_outputs=False, dropout_rate=0.25, dtype="float64",
@@ -59,7 +60,7 @@ def test_attention_drops_keys_for_all_queries_of_a_row():
     mask = jnp.ones((rows, 1, length, length), bool)
     params = module.init(jax.random.key(1), x, mask)
 
-    def weights(deterministic, key=None):
+    def weights(deterministic, key):
         def read(module, x):
             one_hot = jnp.broadcast_to(jnp.eye(length), (rows, 3, length, length))
             kept = module._kept_keys(one_hot, deterministic)
@@ -70,7 +71,7 @@ def test_attention_drops_keys_for_all_queries_of_a_row():
 
         return module.apply(params, x, method=read, rngs={"dropout": key})
 
-    whole, found = weights(True), np.asarray(weights(False, jax.random.key(2)))
+    whole, found = weights(True, KEY), np.asarray(weights(False, KEY))
     np.testing.assert_allclose(whole.sum(axis=-1), 1, rtol=1e-5)
     dropped = (found == 0).all(axis=2)  # [rows, heads, keys], of all queries
     np.testing.assert_array_equal(dropped[:, :, None] | (found > 0), True)
