@@ -62,13 +62,14 @@ def _batch(planned: Planned, optimizer: OptimizerConfig) -> dict[str, jax.Array]
     """Rows of one reply each, no padding; a token's weight is its share of the loss."""
     _, shapes = planned.arrays(optimizer)
     key, batch = jax.random.key(0), {}
-    for name, leaf in shapes.items():
+    for index, (name, leaf) in enumerate(shapes.items()):
         if name.endswith(("tokens", "inputs", "targets")):
-            made = jax.random.randint(key, leaf.shape, 2, planned.model.vocab_size)
+            drawn = jax.random.fold_in(key, index)
+            made = jax.random.randint(drawn, leaf.shape, 2, planned.model.vocab_size)
         elif name == "loss_weights":
             made = jnp.full(leaf.shape, 1 / (leaf.shape[0] * leaf.shape[1]))
         else:
-            made = jnp.full(leaf.shape, int(name.endswith("_segments")))
+            made = jnp.full(leaf.shape, int(name.endswith("_segments") or name == "segment_source"))
         batch[name] = jax.device_put(made.astype(leaf.dtype), leaf.sharding)
     return batch
 

@@ -71,6 +71,8 @@ def load_student(
         raise InputError(f"{file}: not the description of a student ({error})") from None
     tokenizer = load_tokenizer(workdir / "tokenizer")
     mesh = mesh or default_mesh()
+    if jax.default_backend() != "gpu":  # how it was trained says nothing of these devices
+        config = dataclasses.replace(config, attention="xla")
     with closing(Checkpoints(workdir / "checkpoints", read_only=True)) as checkpoints:
         step = checkpoints.resolve(checkpoint)
         # Of the checkpoint too: the other files may have been replaced since.

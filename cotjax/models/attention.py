@@ -107,13 +107,18 @@ class Attention(nn.Module):
     ) -> Array:
         """Self-attention of x [batch, length, d_model] where mask [batch, 1, length, length]."""
         normed = self.norm(x)
-        return x + self._attend(normed, *self.key_value(normed), mask, bias, deterministic)
+        key, value = self.key_value(normed)
+        return x + self._attend(normed, key, value, mask, bias, deterministic, self._fuses)
 
     def read(
         self, x: Array, key: Array, value: Array, mask: Array, *, deterministic: bool = True
     ) -> Array:
-        """Attention of x [batch, query, d_model] to the keys and values of an encoder."""
-        return x + self._attend(self.norm(x), key, value, mask, None, deterministic)
+        """Attention of x [batch, query, d_model] to the keys and values of an encoder.
+
+        The queries are those of whole sequences, or where the mask has one for all, of beams.
+        """
+        fused = self._fuses and mask.shape[2] == x.shape[1] > 1
+        return x + self._attend(self.norm(x), key, value, mask, None, deterministic, fused)
 
     def step(
         self, x: Array, cache: dict[str, Array], index: Array, mask: Array, bias: Array
@@ -125,13 +130,20 @@ class Attention(nn.Module):
             "key": jax.lax.dynamic_update_slice_in_dim(cache["key"], key, place, axis=2),
             "value": jax.lax.dynamic_update_slice_in_dim(cache["value"], value, place, axis=2),
         }
-        return x + self._attend(normed, cache["key"], cache["value"], mask, bias, True), cache
+        key, value = cache["key"], cache["value"]
+        return x + self._attend(normed, key, value, mask, bias, True, False), cache
 
-    def _attend(self, normed, key, value, mask, bias, deterministic):
+    @property
+    def _fuses(self) -> bool:
+        """Whether whole sequences are left to cuDNN: not where somebody wants the weights."""
+        wanted = self.is_mutable_collection("intermediates")
+        return self.config.attention == "cudnn" and not wanted
+
+    def _attend(self, normed, key, value, mask, bias, deterministic, fused):
         query = self._split(self.query(normed))
-        value = value * self._kept_keys(value, deterministic)
-        fused = self.config.attention == "cudnn" and query.shape[2] > 1
-        if fused and not self.is_mutable_collection("intermediates"):
+        if not deterministic:
+            value = value * self._kept_keys(value)
+        if fused:
             attended = _fused(query, key, value, mask, bias)
         else:
             weights = self._weights(query, key, mask, bias).astype(value.dtype)
@@ -149,13 +161,13 @@ class Attention(nn.Module):
             scores += _of_rows(bias, len(scores))
         return nn.softmax(jnp.where(mask, scores, MASKED_SCORE))
 
-    def _kept_keys(self, value, deterministic):
+    def _kept_keys(self, value):
         """Dropout of attention weights: what each key counts, [batch, heads, key, 1].
 
         All queries of a row lose the same keys, as in T5's own code (Mesh TensorFlow and t5x, whose
         dropout is broadcast along the queries): nothing as large as the weights is drawn or kept.
         """
-        return self.dropout(jnp.ones((*value.shape[:3], 1), value.dtype), deterministic)
+        return self.dropout(jnp.ones((*value.shape[:3], 1), value.dtype), deterministic=False)
 
     def _split(self, joined: Array) -> Array:
         """[batch, length, heads * d_kv] -> [batch, heads, length, d_kv], as products want it."""
@@ -188,7 +200,8 @@ def _of_rows_forward(bias: Array, rows: int) -> tuple[Array, None]:
 
 
 def _of_rows_backward(rows: int, _: None, gradient: Array) -> tuple[Array]:
-    return (jnp.einsum("r,r...->...", jnp.ones(rows, gradient.dtype), gradient)[None],)
+    ones, exactly = jnp.ones(rows, gradient.dtype), jax.lax.Precision.HIGHEST
+    return (jnp.einsum("r,r...->...", ones, gradient, precision=exactly)[None],)
 
 
 _of_rows.defvjp(_of_rows_forward, _of_rows_backward)

@@ -7,6 +7,7 @@ from cotjax import config as configs
 from cotjax.compiling import timed
 from cotjax.compiling.planned import plan
 from cotjax.errors import InputError
+from cotjax.training.prepare import optimizer_of
 
 
 @pytest.fixture
@@ -28,9 +29,10 @@ def test_a_step_is_timed_on_all_devices(config, monkeypatch):
 
 def test_rows_are_full(config):
     planned = plan(config, jax.devices()[:1])
-    batch = timed._batch(planned, timed.optimizer_of(config)[0])
+    batch = timed._batch(planned, optimizer_of(config)[0])
     assert (batch["encoder_segments"] == 1).all()
     assert (batch["decoder_segments"] == 1).all()
+    assert (batch["segment_source"] == 1).all()
     assert batch["encoder_tokens"].shape == (8, 16)
     assert batch["loss_weights"].sum() == pytest.approx(1)
     assert int(batch["decoder_targets"].min()) >= 2

@@ -73,6 +73,14 @@ def test_a_tokenizer_that_was_replaced_is_refused(copy):
         load_student(copy, "best")
 
 
+def test_a_student_trained_with_cudnn_is_read_without_a_gpu(copy):
+    content = json.loads((copy / "model.json").read_text("utf-8"))
+    content["model"] |= {"attention": "cudnn", "dtype": "bfloat16"}
+    (copy / "model.json").write_text(json.dumps(content), "utf-8")
+    student, _ = load_student(copy, "best")
+    assert student.config.attention == "xla"
+
+
 @pytest.mark.parametrize("content", ["{}", '{"model": {"size": 1}, "tokenizer_hash": ""}', "{"])
 def test_a_damaged_description_is_refused(copy, content):
     (copy / "model.json").write_text(content, "utf-8")

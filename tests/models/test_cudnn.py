@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cotjax.errors import InputError
-from cotjax.models.t5 import T5
+from cotjax.models.t5 import T5, empty_cache
 from cotjax.models.t5_config import PRESETS
 
 SMALL = dataclasses.replace(PRESETS["flan-t5-small"], num_layers=2, num_decoder_layers=2)
@@ -36,6 +36,26 @@ def packed(rows: int, length: int, targets: int) -> dict[str, jax.Array]:
 def test_it_needs_bfloat16():
     with pytest.raises(InputError, match=r"cudnn needs model\.dtype=bfloat16, not float32"):
         dataclasses.replace(SMALL, attention="cudnn")
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_decoding_leaves_single_tokens_to_xla(beams, monkeypatch):
+    """What is traced for a token of each beam asks cuDNN for nothing."""
+    monkeypatch.setattr(jax.nn, "dot_product_attention", None)
+    config = dataclasses.replace(SMALL, attention="cudnn", dtype="bfloat16")
+    plain = dataclasses.replace(SMALL, dtype="bfloat16")
+    params = jax.eval_shape(T5(plain).init, jax.random.key(0), packed(2, 16, 8))["params"]
+
+    def step(params):
+        encoded = jnp.zeros((2, 16, config.d_model), jnp.bfloat16)
+        cross = T5(config).apply({"params": params}, encoded, method="cross_cache")
+        cache, tokens = empty_cache(config, 2, 4 * beams), jnp.ones((2, beams), jnp.int32)
+        seen = jnp.ones((2, beams, 4, beams), bool)
+        rest = (0, cache, cross, jnp.ones((2, 16), jnp.int32), seen)
+        return T5(config).apply({"params": params}, tokens, *rest, method="decode_beams")
+
+    logits, _ = jax.eval_shape(step, params)
+    assert logits.shape == (2, beams, config.vocab_size)
 
 
 @pytest.mark.skipif(jax.default_backend() != "gpu", reason="cuDNN needs an NVIDIA GPU")
