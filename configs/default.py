@@ -104,7 +104,8 @@ def get_config():
     model.dropout_rate = 0.1
     model.dtype = optional(str)  # of the computation; unset: bfloat16, float32 on CPU
     model.remat = "none"  # what is recomputed in the backward pass: none, dots (all but), full
-    model.attention = "xla"  # cudnn: fused, keeps no attention weights in memory (GPU, bfloat16)
+    # cudnn: fused, keeps no weights in memory; an NVIDIA GPU, bfloat16, even row lengths
+    model.attention = "xla"
     model.scan_layers = optional(bool)  # compile one layer and loop; unset: False on CPU
 
     config.optimizer = optimizer = config_dict.ConfigDict()

@@ -41,8 +41,9 @@ def keep_freed() -> None:
     """Keeps memory that is freed for what is allocated next, instead of handing it back.
 
     On a CPU a train step allocates some GiB and frees them: handed back, each page of them would be
-    a fault in the next step, a tenth of its time. Does nothing where the C library is not glibc.
-    Must run before JAX starts its threads, which would make heaps of their own.
+    a fault in the next step, up to a tenth of its time. What is kept still counts as used by the
+    process. Does nothing where the C library is not glibc. Must run before JAX starts its threads,
+    which would make heaps of their own.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:

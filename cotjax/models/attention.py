@@ -166,6 +166,7 @@ class Attention(nn.Module):
 
         All queries of a row lose the same keys, as in T5's own code (Mesh TensorFlow and t5x, whose
         dropout is broadcast along the queries): nothing as large as the weights is drawn or kept.
+        Packed replies that read the same input lose the same of its keys.
         """
         return self.dropout(jnp.ones((*value.shape[:3], 1), value.dtype), deterministic=False)
 

@@ -17,11 +17,14 @@ def norm(config: T5Config) -> nn.RMSNorm:
 
 
 def dense(config: T5Config, features: int, stddev: float, out_dtype: str | None = None) -> nn.Dense:
-    """A linear map without bias, initialised with Hugging Face's standard deviation."""
+    """A linear map without bias, initialised with Hugging Face's standard deviation.
 
-    def product(x: Array, kernel: Array, dimensions: Any, precision: Any = None) -> Array:
+    Its results have the dtype of the computation, or `out_dtype`.
+    """
+
+    def product(x: Array, kernel: Array, _: Any, precision: Any = None) -> Array:
         # As matrices: for the kernel's gradient, XLA's CPU compiler would otherwise compute what
-        # x's gradient is made of a second time, transposed, which took a fifth of a step.
+        # x's gradient is made of a second time, transposed, which took a quarter of a step.
         flat = jax.lax.dot(
             x.reshape(-1, x.shape[-1]),
             kernel,
