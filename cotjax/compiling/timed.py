@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from rich.table import Table
 
+from cotjax.compiling.hardware import GIB
 from cotjax.compiling.planned import Planned
 from cotjax.mesh import replicated
 from cotjax.training.optimizer import OptimizerConfig
@@ -16,7 +17,6 @@ from cotjax.training.prepare import optimizer_of
 from cotjax.training.step import init_state
 from cotjax.training.throughput import peak_flops
 
-GIB = 2**30
 WARM_UP = 3  # steps that are not counted; the first one compiles
 
 

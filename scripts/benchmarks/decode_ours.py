@@ -7,7 +7,6 @@ from benchmarks.turns import Figures, Order, answer
 from cotjax.decoding.beam import BeamSearch
 from cotjax.evaluation.generation import generate
 from cotjax.evaluation.student import load_pretrained_student
-from cotjax.memory import keep_freed
 
 
 class Ours:
@@ -15,7 +14,6 @@ class Ours:
 
     def __init__(self, weights: str):
         """Loads a folder, in float32."""
-        keep_freed()
         self._student = load_pretrained_student(weights, dtype="float32")
 
     def measure(self, order: Order) -> Figures:
