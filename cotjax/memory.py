@@ -9,9 +9,10 @@ from cotjax.errors import InputError
 
 MEMINFO, STATUS = Path("/proc/meminfo"), Path("/proc/self/status")
 GROUP = Path("/sys/fs/cgroup")  # of a container, as it sees itself
-# Numbers of mallopt(3): M_MMAP_MAX (none by itself), M_TRIM_THRESHOLD (never), M_ARENA_MAX (one
-# heap for all threads), M_TOP_PAD (it grows by 64 MiB).
-MALLOC_OPTIONS = {-4: 0, -1: -1, -8: 1, -2: 2**26}
+# Numbers of mallopt(3): M_MMAP_MAX (no block by itself), M_TRIM_THRESHOLD (never), M_ARENA_MAX (one
+# heap for all threads), M_TOP_PAD (it grows by 64 MiB); and the first two as glibc has them.
+KEEPING = {-4: 0, -1: -1, -8: 1, -2: 2**26}
+GIVING_BACK = {-4: 2**16, -1: 2**17}
 
 
 def refuse_if_too_large(what: str, needed: int) -> None:
@@ -45,10 +46,27 @@ def keep_freed() -> None:
     process. Does nothing where the C library is not glibc. Must run before JAX starts its threads,
     which would make heaps of their own.
     """
+    _set_options(KEEPING)
+
+
+def give_back_if_short() -> None:
+    """Ends `keep_freed` where this process has more memory than it may still take.
+
+    For a small block that lies in what was freed keeps the next large one from fitting there, and
+    so all of it may be allocated twice. To be called after each step.
+    """
+    free = free_bytes()
+    if free is not None and 1024 * _field(STATUS, "VmRSS") > free and _set_options(GIVING_BACK):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _set_options(options: dict[int, int]) -> bool:
+    """Whether there is an allocator that knows them."""
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:
-        for option, value in MALLOC_OPTIONS.items():
+        for option, value in options.items():
             set_option(option, value)
+    return set_option is not None
 
 
 def _all_limits() -> Iterator[int]:

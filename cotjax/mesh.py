@@ -23,6 +23,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from cotjax.errors import InputError
+from cotjax.watch import watch_others
 
 WEEK = 7 * 24 * 3600 * 1000  # milliseconds; one host may be done long before another
 MESH_AXES = ("data", "fsdp", "tensor")
@@ -49,7 +50,8 @@ def initialize_distributed() -> None:
 
     Does nothing for a single process. A group made by hand sets JAX_COORDINATOR_ADDRESS,
     JAX_NUM_PROCESSES and JAX_PROCESS_ID; under Open MPI the first of them is enough. Must run
-    before anything asks JAX for its devices. Process 0 prints a table of all devices.
+    before anything asks JAX for its devices. Process 0 prints a table of all devices. From then on
+    the processes watch each other.
 
     Raises:
       InputError: where the environment describes a group badly or by half.
@@ -69,6 +71,7 @@ def initialize_distributed() -> None:
     elif _on_tpu_machine():
         jax.distributed.initialize()
     _print_group()
+    watch_others()
 
 
 def _group_by_hand(environment: Mapping[str, str]) -> dict[str, Any] | None:
@@ -254,12 +257,17 @@ def local_rows(mesh: Mesh, rows: int) -> slice:
 
 
 def to_global(batch: Mapping[str, np.ndarray], mesh: Mesh, rows: int) -> dict[str, jax.Array]:
-    """Global arrays of `rows` rows from every process's own rows (`local_rows`)."""
-    sharding = batch_sharding(mesh)
-    return {
-        name: jax.make_array_from_process_local_data(sharding, local, (rows, *local.shape[1:]))
-        for name, local in batch.items()
-    }
+    """Global arrays of `rows` rows from every process's own rows (`local_rows`).
+
+    Arrays that have several rows for each of the others' (`RowShape.decoder_rows`) keep them.
+    """
+    sharding, mine = batch_sharding(mesh), min(map(len, batch.values()))
+
+    def whole(local: np.ndarray) -> jax.Array:
+        shape = (rows * len(local) // mine, *local.shape[1:])
+        return jax.make_array_from_process_local_data(sharding, local, shape)
+
+    return {name: whole(local) for name, local in batch.items()}
 
 
 def replicated(tree: Any, mesh: Mesh) -> Any:

@@ -65,6 +65,24 @@ def test_pages_that_are_kept_are_not_faulted_in_again():
     assert kept < given_back / 2
 
 
+HELD = """
+import sys
+import numpy as np
+from cotjax import memory
+memory.keep_freed()
+np.ones(2**26), np.ones(2**10)  # half a GiB is freed
+memory.free_bytes = lambda: int(sys.argv[1])
+memory.give_back_if_short()
+print(1024 * memory._field(memory.STATUS, "VmRSS"))
+"""
+
+
+@pytest.mark.parametrize(("free", "kept"), [(2**20, False), (2**40, True)])
+def test_pages_are_given_back_where_memory_is_short(free, kept):
+    done = subprocess.run([sys.executable, "-c", HELD, str(free)], check=True, capture_output=True)
+    assert (int(done.stdout) > 2**29) == kept
+
+
 def test_the_least_counts(machine, monkeypatch):
     machine(meminfo="MemTotal:       32 kB\nMemAvailable:   8388608 kB\n")
     assert free_bytes() == 8 * GIB

@@ -36,7 +36,9 @@ def flatten(step: Step, steps: Steps, rows: slice) -> dict[str, np.ndarray]:
     """What the graph needs of a step: the units and replies that stand in `rows`."""
     layout, order, table = step.layout, steps.config.order, steps.table
     units = (layout.unit_row >= rows.start) & (layout.unit_row < rows.stop)
-    here = (layout.row >= rows.start) & (layout.row < rows.stop)
+    decoder_rows = steps.shape.decoder_rows
+    first, last = rows.start * decoder_rows, rows.stop * decoder_rows
+    here = (layout.row >= first) & (layout.row < last)
     replies, targets = np.divmod(np.flatnonzero(here), len(step.targets))
     readers, read_for = np.divmod(layout.unit_reply[units], len(step.targets))
     labels, saying = (
@@ -50,7 +52,7 @@ def flatten(step: Step, steps: Steps, rows: slice) -> dict[str, np.ndarray]:
         "unit_segment": layout.unit_segment[units],
         "reply": replies,
         "targets": step.targets[targets],
-        "row": layout.row[here] - rows.start,
+        "row": layout.row[here] - first,
         "offset": layout.offset[here],
         "segment": layout.segment[here],
         "source": layout.source[here],
@@ -80,10 +82,9 @@ class Composer:
         inputs = tf.concat([start, tokens[:, :-1]], axis=1)
         of_token = tf.stack([kinds.value_rowids(), kinds.flat_values], axis=1)
         weights = tf.gather_nd(flat["coefficients"], of_token)
-        decoder = _Scatter(
-            flat["num_rows"], self._shape.decoder, flat["row"], flat["offset"], row_lengths
-        )
-        segments = (flat["num_rows"], self._shape.segments)
+        rows = flat["num_rows"] * self._shape.decoder_rows
+        decoder = _Scatter(rows, self._shape.decoder, flat["row"], flat["offset"], row_lengths)
+        segments = (rows, self._shape.segments)
         return self._encoder(flat) | {
             "decoder_inputs": decoder(inputs.flat_values),
             "decoder_targets": decoder(tokens.flat_values),

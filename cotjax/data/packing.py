@@ -1,19 +1,13 @@
 """Several replies a row: first-fit decreasing on encoder and decoder length.
 
-A reply is what the decoder says to one input; a target has one, or one for each task.
+A reply is what the decoder says to one input; a target has one, or one for each task. A decoder
+row attends to itself alone, so long ones are dear: where many replies read one input, an encoder
+row has several decoder rows, which all read it.
 """
 
 import dataclasses
-import math
-from collections.abc import Sequence
 
 import numpy as np
-
-from cotjax.errors import InputError
-
-MAX_ROW_COUNTS = 4  # each is one compilation of the train step
-MAX_SEGMENTS = 128  # replies a row at most
-REPLIES_A_ROW = 3  # aimed at when the row lengths are chosen from the data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +17,28 @@ class RowShape:
     Attributes:
       encoder: S, tokens of an encoder row.
       decoder: T, tokens of a decoder row.
-      segments: K, replies a row at most.
+      segments: K, replies a decoder row at most.
+      decoder_rows: C, decoder rows that read one encoder row: row r is read by r * C and the next.
     """
 
     encoder: int
     decoder: int
     segments: int
+    decoder_rows: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Replies:
+    """The replies of a step. Each is int [replies].
+
+    Attributes:
+      inputs: Which input each reads; equal ones share an encoder pass.
+      read, said: Tokens of its input, and of itself.
+    """
+
+    inputs: np.ndarray
+    read: np.ndarray
+    said: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +48,7 @@ class Layout:
     A unit is one encoder pass: an input, shared by the replies that read it.
 
     Attributes:
-      rows: Rows that are used.
+      rows: Encoder rows that are used.
       unit_reply: [units] a reply that reads the unit.
       unit_row, unit_offset, unit_segment: [units] in the encoder; segments count from 1.
       row, offset, segment, source: [replies] in the decoder; `source` is the encoder segment read.
@@ -55,144 +65,113 @@ class Layout:
     source: np.ndarray
 
 
-def lay_out(
-    inputs: np.ndarray,
-    encoder_lengths: np.ndarray,
-    decoder_lengths: np.ndarray,
-    shape: RowShape,
-    packing: bool,
-) -> Layout:
+def lay_out(replies: Replies, shape: RowShape, packing: bool) -> Layout:
     """Lays out a step's replies.
 
     Args:
-      inputs: int [replies], which input each reply reads; equal ones share an encoder pass.
-      encoder_lengths, decoder_lengths: int [replies], tokens of its input and of itself.
-      shape: No length may be above the row's.
+      replies: None longer than a row.
+      shape: Of a row.
       packing: Otherwise every reply has a row and an encoder pass of its own.
     """
-    units = _share(inputs, decoder_lengths, shape) if packing else _alone(inputs)
-    unit_encoder = np.array([encoder_lengths[unit[0]] for unit in units])
-    unit_decoder = np.array([decoder_lengths[unit].sum() for unit in units])
-    unit_size = np.array([len(unit) for unit in units])
-    need = np.stack([unit_encoder, unit_decoder, unit_size], axis=1)
-    room = np.array([shape.encoder, shape.decoder, shape.segments if packing else 1])
-    unit_row, before, unit_segment = _first_fit_decreasing(need, room)
-    of_reply = np.concatenate(units)
-    unit_of = np.repeat(np.arange(len(units)), unit_size)
-    within = np.arange(len(of_reply)) - np.repeat(np.cumsum(unit_size) - unit_size, unit_size)
-    ahead = np.cumsum(decoder_lengths[of_reply]) - decoder_lengths[of_reply]
-    ahead -= np.repeat(ahead[np.cumsum(unit_size) - unit_size], unit_size)
-    back = np.argsort(of_reply)  # from the units' order to the step's
+    inputs, said = replies.inputs, replies.said
+    units = _share(inputs, said, shape) if packing else _alone(inputs)
+    unit_read = replies.read[[unit[0] for unit in units]]
+    unit_said = np.array([said[unit].sum() for unit in units])
+    greed = np.maximum(unit_read / shape.encoder, unit_said / (shape.decoder * shape.decoder_rows))
+    rows = _Rows(len(units), len(inputs), shape)
+    for unit in np.argsort(-greed, kind="stable"):
+        rows.put(unit, int(unit_read[unit]), units[unit], said[units[unit]], packing)
     return Layout(
-        rows=int(unit_row.max(initial=-1)) + 1,
+        rows=rows.used,
         unit_reply=np.array([unit[0] for unit in units]),
-        unit_row=unit_row,
-        unit_offset=before[:, 0],
-        unit_segment=unit_segment,
-        row=unit_row[unit_of][back],
-        offset=(before[unit_of, 1] + ahead)[back],
-        segment=(before[unit_of, 2] + within + 1)[back],
-        source=unit_segment[unit_of][back],
+        unit_row=rows.unit[0],
+        unit_offset=rows.unit[1],
+        unit_segment=rows.unit[2],
+        row=rows.reply[0],
+        offset=rows.reply[1],
+        segment=rows.reply[2],
+        source=rows.reply[3],
     )
 
 
-def choose_shape(
-    encoder_lengths: np.ndarray,
-    decoder_lengths: np.ndarray,
-    encoder: int | None,
-    decoder: int | None,
-    packing: bool,
-    sharing: float = 1.0,
-    multiple: int = 8,
-) -> RowShape:
-    """Chooses row lengths that the data fill evenly, where the config names none.
+class _Rows:
+    """Rows as they fill.
 
-    Args:
-      encoder_lengths, decoder_lengths: int [replies] of an epoch.
-      encoder, decoder: Lengths from the config, or None.
-      packing: Otherwise rows are as long as the longest reply.
-      sharing: Replies that share an encoder pass; a row has room for all of them.
-      multiple: Of which chosen lengths are; a TPU's registers hold 128 numbers side by side.
+    Attributes:
+      used: Encoder rows that hold something.
+      unit: int [3, units], row, offset and segment.
+      reply: int [4, replies], decoder row, offset, segment and source.
     """
-    longest = int(encoder_lengths.max()), int(decoder_lengths.max())
-    for name, length, needed in zip(
-        ("encoder", "decoder"), (encoder, decoder), longest, strict=True
-    ):
-        if length is not None and length < needed:
-            raise InputError(
-                f"config.data.{name}_length={length} is below the {needed} tokens of the longest "
-                f"{name} sequence: raise it, or lower the length that questions or targets may have"
+
+    def __init__(self, units: int, replies: int, shape: RowShape):
+        self.used, self._shape = 0, shape
+        self.unit = np.zeros((3, units), np.int64)
+        self.reply = np.zeros((4, replies), np.int64)
+        self._encoder = np.full(units, shape.encoder)  # what is free
+        self._decoder = np.full((units, shape.decoder_rows), shape.decoder)
+        self._segments = np.full((units, shape.decoder_rows), shape.segments)
+        self._held = np.zeros(units, np.int64)
+
+    def put(self, unit: int, read: int, replies: np.ndarray, said: np.ndarray, packing: bool):
+        """Puts a unit and its replies, the longest first, into the first row with room for all."""
+        first = 0 if packing else self.used
+        open_rows = slice(first, self.used + 1)  # the last is empty
+        places = _places(said, self._decoder[open_rows], self._segments[open_rows])
+        row = int(np.argmax((self._encoder[open_rows] >= read) & (places[-1] >= 0))) + first
+        self.used = max(self.used, row + 1)
+        self._held[row] += 1
+        self.unit[:, unit] = row, self._shape.encoder - self._encoder[row], self._held[row]
+        self._encoder[row] -= read
+        decoder, segments = self._decoder[row], self._segments[row]
+        for reply, length, place in zip(replies, said, places[:, row - first], strict=True):
+            self.reply[:, reply] = (
+                row * self._shape.decoder_rows + place,
+                self._shape.decoder - decoder[place],
+                self._shape.segments - segments[place] + 1,
+                self._held[row],
             )
-
-    def rounded(*lengths: float) -> int:
-        return math.ceil(max(lengths) / multiple) * multiple
-
-    if not packing:
-        return RowShape(encoder or rounded(longest[0]), decoder or rounded(longest[1]), 1)
-    ratio = sharing * decoder_lengths.mean() / encoder_lengths.mean()
-    aimed = max(1, REPLIES_A_ROW / sharing) * encoder_lengths.mean()
-    encoder = encoder or rounded(longest[0], aimed, longest[1] / ratio)
-    decoder = decoder or rounded(longest[1], encoder * ratio)
-    segments = min(MAX_SEGMENTS, max(1, decoder // int(decoder_lengths.min())))
-    return RowShape(encoder, decoder, segments)
+            decoder[place] -= length
+            segments[place] -= 1
 
 
-def choose_row_counts(needed: Sequence[int], most: int, multiple: int) -> tuple[int, ...]:
-    """At most four row counts for the steps of a run, each a multiple of what the mesh divides.
+def _places(said: np.ndarray, decoder: np.ndarray, segments: np.ndarray) -> np.ndarray:
+    """The first decoder row with room for each reply, after those before it.
 
     Args:
-      needed: Rows that some full steps of the run need.
-      most: Rows that any step could need.
-      multiple: Of which every count must be a multiple.
+      said: int [replies], tokens.
+      decoder, segments: int [rows, decoder rows], tokens and replies for which there is room.
 
     Returns:
-      Rising counts. One is left out where the next saves less than a tenth by it.
+      int [replies, rows], -1 from the first reply on that finds no room.
     """
-    wanted = [*np.quantile(needed, [0.25, 0.75, 1.0]), most]
-    counts: list[int] = []
-    for rows in reversed([math.ceil(rows / multiple) * multiple for rows in wanted]):
-        if not counts or rows < 0.9 * counts[0]:
-            counts.insert(0, rows)
-    assert len(counts) <= MAX_ROW_COUNTS
-    return tuple(counts)
+    places = np.full((len(said), len(decoder)), -1)
+    open_rows = np.arange(len(decoder))
+    for number, length in enumerate(said):
+        fits = (decoder >= length) & (segments > 0)
+        place = fits.argmax(axis=1)
+        found = fits[open_rows, place]
+        if number:
+            found &= places[number - 1] >= 0
+        places[number, found] = place[found]
+        if number + 1 < len(said):
+            taken = np.zeros_like(decoder)
+            taken[open_rows, place] = found
+            decoder, segments = decoder - length * taken, segments - taken
+    return places
 
 
-def _first_fit_decreasing(
-    need: np.ndarray, room: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Puts each unit into the first row with room for it, the greediest units first.
-
-    Args:
-      need: int [units, 3], encoder tokens, decoder tokens, replies.
-      room: int [3], of an empty row.
-
-    Returns:
-      Row of each unit [units], what stood in the row before it [units, 3], and its number there
-      from 1 [units].
-    """
-    free = np.tile(room, (len(need), 1))
-    rows = np.zeros(len(need), np.int64)
-    before = np.zeros_like(need)
-    number = np.zeros(len(need), np.int64)
-    held = np.zeros(len(need), np.int64)
-    for unit in np.argsort(-(need / room).max(axis=1), kind="stable"):
-        row = int(np.argmax((free >= need[unit]).all(axis=1)))
-        rows[unit], before[unit] = row, room - free[row]
-        free[row] -= need[unit]
-        held[row] += 1
-        number[unit] = held[row]
-    return rows, before, number
-
-
-def _share(inputs: np.ndarray, lengths: np.ndarray, shape: RowShape) -> list[np.ndarray]:
-    """Groups a step's replies by input, as many as a decoder row can hold."""
-    order = np.argsort(inputs, kind="stable")
+def _share(inputs: np.ndarray, said: np.ndarray, shape: RowShape) -> list[np.ndarray]:
+    """Groups a step's replies by input, longest first, as many as an empty row can hold."""
+    order = np.lexsort((-said, inputs))
     groups = np.split(order, np.flatnonzero(np.diff(inputs[order])) + 1)
+    decoder = np.full((1, shape.decoder_rows), shape.decoder)
+    segments = np.full_like(decoder, shape.segments)
     units = []
     for group in groups:
         while len(group):
-            fits = np.cumsum(lengths[group]) <= shape.decoder
-            count = min(int(fits.sum()), shape.segments)
+            count = 1
+            if len(group) > 1:
+                count = int((_places(said[group], decoder, segments) >= 0).sum())
             units.append(group[:count])
             group = group[count:]
     return units

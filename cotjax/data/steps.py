@@ -9,8 +9,9 @@ import numpy as np
 
 from cotjax.data.epochs import draw_one, draw_weighted, epoch_order
 from cotjax.data.lengths import ReplyLengths
-from cotjax.data.packing import Layout, RowShape, choose_row_counts, choose_shape, lay_out
+from cotjax.data.packing import Layout, Replies, RowShape, lay_out
 from cotjax.data.perturbed import Perturbed
+from cotjax.data.shapes import choose_row_counts, choose_shape
 from cotjax.data.tokens import TokenTable
 from cotjax.data.weights import loss_coefficients
 from cotjax.errors import InputError
@@ -19,6 +20,7 @@ from cotjax.targets.orders import Order
 from cotjax.targets.units import cut
 
 SURVEYED_STEPS = 32  # of an epoch, laid out to choose the row counts
+SURVEYED_REPLIES = 256  # in steps that are laid out in every shape that rows may have
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,26 +146,16 @@ class Steps:
     def lay_out(self, targets: np.ndarray, epoch: int) -> Step:
         """Lays out a step of some rows of the table, as an epoch has them."""
         config = self.config
-        places, lengths = self.perturbed.places(targets, epoch)
-        places, kept = cut(places, lengths, self._lengths.fit(targets, lengths))
+        places, kept = self._kept(targets, epoch)
         tokens = self._lengths.tokens(targets, kept)
-        inputs = self._lengths.inputs(targets)
-        read = self._lengths.read(targets, kept)
-        own_passes = config.order.reads_rationale
-        layout = lay_out(
-            np.arange(inputs.size) if own_passes else inputs.ravel(),
-            read.ravel(),
-            tokens.sum(axis=-1).ravel(),
-            self.shape,
-            config.packing,
-        )
+        layout = lay_out(self._replies(targets, kept), self.shape, config.packing)
         return Step(
             targets=targets,
             places=places,
             rationale_lengths=kept,
             streams=self.perturbed.streams(targets, epoch),
-            inputs=inputs,
-            read=read,
+            inputs=self._lengths.inputs(targets),
+            read=self._lengths.read(targets, kept),
             tokens=tokens,
             coefficients=loss_coefficients(
                 tokens,
@@ -227,6 +219,11 @@ class Steps:
             drawn = draw_weighted(table.question, self._draw_weights, *key)
         return drawn[epoch_order(np.ones_like(drawn), *how)]
 
+    @property
+    def _full_steps(self) -> int:
+        """Steps of an epoch that hold a whole batch, or the one that holds all targets."""
+        return max(self.targets_per_epoch // self.config.batch_size, 1)
+
     def _left_out_by(self, step: int) -> frozenset[int]:
         """Rows of the table that are left out in a step."""
         return frozenset().union(*(rows for first, rows in self._left_out if step >= first))
@@ -252,34 +249,44 @@ class Steps:
             return np.ones(len(targets))
         return 1 / self._per_question[self.table.question[targets]]
 
-    def _choose_shape(self) -> RowShape:
-        """Row lengths that hold any reply, whatever the epochs' draws make of its rationale."""
-        config = self.config
-        encoder, decoder = self._reply_lengths(self.perturbed.lengths)
-        most = self._reply_lengths(self.perturbed.most())
-        if any(np.any(one > other) for one, other in zip(most, (encoder, decoder), strict=True)):
-            encoder, decoder = np.append(encoder, most[0].max()), np.append(decoder, most[1].max())
-        sharing = 1 if config.one_per_epoch else self._per_question.mean()
-        return choose_shape(
-            encoder,
-            decoder,
-            config.encoder_length,
-            config.decoder_length,
-            config.packing,
-            min(config.targets_per_question, sharing),
-            config.length_multiple,
+    def _kept(self, targets: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where the rationales' tokens stand, as many as fit, and how many these are."""
+        places, lengths = self.perturbed.places(targets, epoch)
+        return cut(places, lengths, self._lengths.fit(targets, lengths))
+
+    def _replies(self, targets: np.ndarray, kept: np.ndarray) -> Replies:
+        """What is to be laid out of targets with so many tokens of rationales."""
+        inputs = self._lengths.inputs(targets)
+        own_passes = self.config.order.reads_rationale
+        return Replies(
+            inputs=np.arange(inputs.size) if own_passes else inputs.ravel(),
+            read=self._lengths.read(targets, kept).ravel(),
+            said=self._lengths.tokens(targets, kept).sum(axis=-1).ravel(),
         )
 
-    def _reply_lengths(self, rationales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What all replies read and say, int [replies * all targets], of rationales so long."""
-        targets = np.arange(self.table.num_targets)
-        kept = self._lengths.fit(targets, rationales)
-        said = self._lengths.tokens(targets, kept).sum(axis=-1)
-        return self._lengths.read(targets, kept).ravel(), said.ravel()
+    def _choose_shape(self) -> RowShape:
+        """The shape of rows that hold any reply, whatever an epoch draws for its rationale."""
+        config, everything = self.config, np.arange(self.table.num_targets)
+        drawn = (self.perturbed.lengths, self.perturbed.most())
+        replies = [self._replies(everything, self._lengths.fit(everything, one)) for one in drawn]
+        steps = -(-SURVEYED_REPLIES // (config.batch_size * len(config.order.replies)))
+        surveyed = [self.targets(step) for step in range(min(steps, self._full_steps))]
+        return choose_shape(
+            [self._replies(targets, self._kept(targets, epoch)[1]) for targets, epoch in surveyed],
+            longest=(
+                max(int(one.read.max()) for one in replies),
+                max(int(one.said.max()) for one in replies),
+            ),
+            shortest=min(int(one.said.min()) for one in replies),
+            encoder=config.encoder_length,
+            decoder=config.decoder_length,
+            packing=config.packing,
+            row_multiple=config.row_multiple,
+            multiple=config.length_multiple,
+        )
 
     def _choose_row_counts(self) -> tuple[int, ...]:
         config = self.config
-        full = max(self.targets_per_epoch // config.batch_size, 1)
-        needed = [self[step].layout.rows for step in range(min(SURVEYED_STEPS, full))]
+        needed = [self[step].layout.rows for step in range(min(SURVEYED_STEPS, self._full_steps))]
         most = min(config.batch_size, self.targets_per_epoch) * len(config.order.replies)
         return choose_row_counts(needed, most, config.row_multiple)

@@ -20,7 +20,7 @@ class Work:
     decoder_squares: int = 0  # token pairs of the decoder's own attention
     products: int = 0  # token pairs of the attention from decoder to encoder
     encoder_positions: int = 0  # R * S
-    decoder_positions: int = 0  # R * T
+    decoder_positions: int = 0  # R * C * T
 
     @classmethod
     def of(cls, step: Step, steps: Steps) -> "Work":
@@ -36,7 +36,7 @@ class Work:
             decoder_squares=int((said**2).sum()),
             products=int((step.read * said).sum()),
             encoder_positions=step.num_rows * steps.shape.encoder,
-            decoder_positions=step.num_rows * steps.shape.decoder,
+            decoder_positions=step.num_rows * steps.shape.decoder_rows * steps.shape.decoder,
         )
 
     def __add__(self, other: "Work") -> "Work":

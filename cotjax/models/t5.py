@@ -64,7 +64,10 @@ class Layer(nn.Module):
         x = self.self_attention(x, mask, bias, deterministic=deterministic)
         if self.is_decoder:
             key, value = self.cross_attention.key_value(encoded)
-            x = self.cross_attention.read(x, key, value, cross_mask, deterministic=deterministic)
+            together = x.reshape(len(encoded), -1, x.shape[-1])  # the rows that read the same
+            x = self.cross_attention.read(
+                together, key, value, cross_mask, deterministic=deterministic
+            ).reshape(x.shape)
         return constrain_batch(self.mlp(x, deterministic))
 
     def step(self, x, cache, cross, index, mask, bias, cross_mask):
@@ -231,7 +234,7 @@ class T5(nn.Module):
             embedded,
             _segment_mask(segments, segments) & causal,
             encoded,
-            _segment_mask(read, encoder_segments),
+            _segment_mask(read.reshape(len(encoded), -1), encoder_segments),
             deterministic,
         )
 

@@ -107,13 +107,14 @@ def _replies(
 def _reply(
     experiment: Experiment, batch: dict[str, np.ndarray], row: int, segment: int
 ) -> ShownReply:
-    read = batch["encoder_segments"][row] == batch["segment_source"][row, segment]
+    asked = row * len(batch["encoder_segments"]) // len(batch["decoder_segments"])
+    read = batch["encoder_segments"][asked] == batch["segment_source"][row, segment]
     said = batch["decoder_segments"][row] == segment + 1
     target = batch["segment_target"][row, segment]
     segments = _parts(
         experiment, batch["decoder_targets"][row][said], batch["decoder_kinds"][row][said]
     )
-    return ShownReply(_read(experiment, batch["encoder_tokens"][row][read], target), segments)
+    return ShownReply(_read(experiment, batch["encoder_tokens"][asked][read], target), segments)
 
 
 def _read(

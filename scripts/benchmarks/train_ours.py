@@ -12,7 +12,7 @@ from benchmarks.turns import Figures, Order, answer
 from cotjax import config as configs
 from cotjax.compilations import compilations
 from cotjax.data.work import Work
-from cotjax.memory import keep_freed
+from cotjax.memory import give_back_if_short, keep_freed
 from cotjax.mesh import BATCH_AXES, make_mesh
 from cotjax.models.hf import load_params
 from cotjax.training.feeding import global_batches
@@ -50,6 +50,7 @@ class Ours:
                 more, batch = next(self._fed)
                 waited += time.perf_counter() - asked
                 self._state, metrics = self._step(self._state, batch, np.uint32(0))
+                give_back_if_short()
                 work += more
                 losses.append(metrics["loss"])
                 jax.block_until_ready(losses[max(len(losses) - 1 - STEPS_AHEAD, 0)])

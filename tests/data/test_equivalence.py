@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cotjax.data import shapes
 from cotjax.data.pipeline import batches
 from cotjax.data.steps import Steps
 from cotjax.mesh import make_mesh, to_global
@@ -78,6 +79,14 @@ def assert_alike(one, other):
         assert one[2][target] == pytest.approx(other[2][target], rel=0, abs=1e-9)
 
 
+def assert_steps_equal(one, many):
+    """Of `one_step`."""
+    assert one[1]["loss"] > 1
+    for name in ("loss", "grad_norm", "nll", "count"):
+        np.testing.assert_allclose(many[1][name], one[1][name], rtol=0, atol=1e-9)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9), many[0], one[0])
+
+
 @pytest.mark.parametrize("normalise", ["tokens", "kinds"])
 @pytest.mark.parametrize("order", list(ORDERS))
 def test_packed_equals_padded(order, normalise):
@@ -87,12 +96,21 @@ def test_packed_equals_padded(order, normalise):
     assert_alike(train_on(packed, table), train_on(padded, table))
 
 
+@pytest.mark.parametrize("decoder_rows", [1, 2, 3])
 @pytest.mark.parametrize(("order", "passes"), [("label_first", 4), ("multitask", 8)])
-def test_a_shared_encoder_equals_separate_passes(order, passes):
+def test_a_shared_encoder_equals_separate_passes(order, passes, decoder_rows, monkeypatch):
+    monkeypatch.setattr(shapes, "DECODER_ROWS", (decoder_rows,))
     table = random_table([3] * 4, order=order)
-    shared = step_config(order, batch_size=12, targets_per_question=3, target_length=24)
+    shared = step_config(
+        order,
+        batch_size=12,
+        targets_per_question=3,
+        target_length=24,
+        decoder_length=-(-72 // decoder_rows),
+    )
     steps = Steps(table, shared)
     assert len(steps[0].layout.unit_row) == passes  # of the encoder, for twelve targets
+    assert steps.shape.decoder_rows == decoder_rows
     assert_alike(
         train_on(shared, table), train_on(dataclasses.replace(shared, packing=False), table)
     )
@@ -119,14 +137,22 @@ def test_two_tasks_train_alike_on_every_mesh(sizes, accumulation):
     config = step_config("multitask", batch_size=24, target_length=24, normalise="tasks")
     steps = Steps(table, dataclasses.replace(config, row_multiple=8 * accumulation))
     batch = next(batches(steps, EOS, 0, 1))[1]
-    (one, one_metrics), (many, many_metrics) = (
-        one_step(batch, {}, 1),
-        one_step(batch, sizes, accumulation),
-    )
-    assert one_metrics["loss"] > 1
-    for name in ("loss", "grad_norm", "nll", "count"):
-        np.testing.assert_allclose(many_metrics[name], one_metrics[name], rtol=0, atol=1e-9)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9), many, one)
+    assert_steps_equal(one_step(batch, {}, 1), one_step(batch, sizes, accumulation))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "accumulation"),
+    [({"data": 8}, 1), ({"data": 2, "fsdp": 2, "tensor": 2}, 2)],
+    ids=["data parallel", "mixed, two microbatches"],
+)
+def test_several_decoder_rows_train_alike_on_every_mesh(sizes, accumulation, monkeypatch):
+    """Whichever device or microbatch holds them, they read their own encoder row."""
+    monkeypatch.setattr(shapes, "DECODER_ROWS", (2,))
+    config = step_config(batch_size=24, targets_per_question=3, target_length=24)
+    steps = Steps(random_table([3] * 8), dataclasses.replace(config, row_multiple=8 * accumulation))
+    batch = next(batches(steps, EOS, 0, 1))[1]
+    assert len(batch["decoder_inputs"]) == 2 * len(batch["encoder_tokens"])
+    assert_steps_equal(one_step(batch, {}, 1), one_step(batch, sizes, accumulation))
 
 
 def one_step(batch, sizes, accumulation):
@@ -138,6 +164,6 @@ def one_step(batch, sizes, accumulation):
         params = jax.device_get(random_params())
         state = init_state(MODEL, optimizer, mesh, seed=0, params=params)
         step = train_step(MODEL, optimizer, schedule, 0.0, 0.0, accumulation, mesh)
-        rows = len(batch["loss_weights"])
+        rows = len(batch["encoder_tokens"])
         state, metrics = step(state, to_global(batch, mesh, rows), np.uint32(0))
         return jax.device_get((state.opt_state[-2].mu, metrics))

@@ -19,8 +19,9 @@ def counted(batch):
     """The same sums from the arrays of a Batch."""
     encoder = lengths(batch["encoder_segments"], batch["encoder_segments"].max())
     decoder = lengths(batch["decoder_segments"], batch["segment_source"].shape[1])
+    readers = np.repeat(encoder, len(decoder) // len(encoder), axis=0)  # of each decoder row
     read = np.take_along_axis(
-        np.pad(encoder, ((0, 0), (1, 0))), batch["segment_source"], axis=1
+        np.pad(readers, ((0, 0), (1, 0))), batch["segment_source"], axis=1
     )  # source 0 is no segment
     return Work(
         examples=len(set(batch["segment_target"].flat) - {-1}),
