@@ -75,22 +75,27 @@ def _guarded(main: Callable[..., None], takes_config: str | None, overrides: lis
     _quieten_libraries()
     _export_group()
     try:
-        with _readers_may_leave(), leaving_when_alone():
+        with _readers_may_leave(), leaving_when_alone(_exit_code):
             if takes_config is None:
                 main()
             else:
                 from cotjax import config  # imported here: a script without one starts faster
 
                 main(config.load(flags.FLAGS.config, overrides, config.SCHEMAS[takes_config]))
-    except InputError as error:
-        fail(str(error))
-    except NotFiniteError as error:
-        fail(str(error), NOT_FINITE)
+    except (InputError, NotFiniteError) as error:
+        fail(str(error), _exit_code(error))
     except OSError as error:  # a folder that can't be written, a full disk
-        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        fail(told, _exit_code(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, NotFiniteError):
+        return NOT_FINITE
+    return USER_ERROR if isinstance(error, InputError | OSError) else 1
 
 
 @contextlib.contextmanager

@@ -2,7 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cotjax.errors import first_line
@@ -10,34 +12,35 @@ from cotjax.errors import first_line
 ALONE, INTERRUPTED = 4, 130  # exit codes
 # Of what Gloo, NCCL and JAX's own service say when somebody does not answer any more.
 SIGNS = ("Gloo", "NCCL", "UNAVAILABLE", "Connection reset", "Connection closed", "heartbeat")
+PATIENCE = 10.0  # seconds in which others should come to the same error
+_ends = threading.Lock()  # taken for good by the thread that tells why this process ends
 
 
 @contextmanager
-def leaving_when_alone() -> Iterator[None]:
+def leaving_when_alone(code_of: Callable[[Exception], int] = lambda _: 1) -> Iterator[None]:
     """Ends this process, with one line, where an error inside comes from the end of another one.
 
     At once: JAX would wait at exit for the one that is gone, a minute and more, and then abort.
-    Nor does an interrupted process wait for others, which would wait for it.
+    Nor does an interrupted process wait for others, which would wait for it, nor for long one with
+    an error of its own, which the others may not have: what it ends with then is `code_of` it.
     """
     try:
         yield
     except Exception as error:
         if cause := anothers_end(error):
-            _end(
-                f"error: another process of the group is gone ({first_line(cause)}): its own "
-                "output says why; start all of them again, and they go on from what is saved",
-                ALONE,
-            )
+            end_alone(first_line(cause))
+        if is_in_group():
+            _end_soon(code_of(error))
         raise
     except KeyboardInterrupt:
-        if _is_in_group():
+        if is_in_group():
             _end("interrupted", INTERRUPTED)
         raise
 
 
 def anothers_end(error: BaseException | None) -> BaseException | None:
     """What of an error, and of those that it was raised from, tells that another process ended."""
-    if not _is_in_group():
+    if not is_in_group():
         return None
     import jax
 
@@ -45,18 +48,47 @@ def anothers_end(error: BaseException | None) -> BaseException | None:
     return next((one for one in told if any(sign in str(one) for sign in SIGNS)), None)
 
 
-def _end(line: str, code: int) -> None:
-    print(line, file=sys.stderr, flush=True)
-    sys.stdout.flush()
-    os._exit(code)
+def end_alone(sign: str) -> None:
+    """Ends this process at once, with a line that says by which sign another one is gone."""
+    import jax
+
+    _end(
+        f"error: another process of the group is gone ({sign}): its own output says why; "
+        "start all of them again, and they go on from what is saved",
+        ALONE,
+        # Its service ends with process 0, whereupon JAX aborts the others: they may end before.
+        wait=1.0 if jax.process_index() == 0 else 0.0,
+    )
 
 
-def _is_in_group() -> bool:
+def is_in_group() -> bool:
+    """Whether this process is one of several."""
     if "jax" not in sys.modules:  # scripts tell mistakes before the seconds that it takes
         return False
     import jax
 
     return jax.distributed.is_initialized() and jax.process_count() > 1
+
+
+def is_ending() -> bool:
+    """Whether this process ends by an error, of its own or as another one is gone."""
+    return _ends.locked()
+
+
+def _end_soon(code: int) -> None:
+    """Ends this process in some seconds, if it still waits for the others then."""
+    if _ends.acquire(blocking=False):
+        late = threading.Timer(PATIENCE, os._exit, [code])
+        late.daemon = True
+        late.start()
+
+
+def _end(line: str, code: int, wait: float = 0.0) -> None:
+    _ends.acquire()
+    print(line, file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    time.sleep(wait)
+    os._exit(code)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

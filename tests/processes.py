@@ -11,22 +11,27 @@ from collections.abc import Collection, Sequence
 # These programs run for milliseconds: spares most of the time to compile them.
 SETUP = """
 import jax
-jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_num_cpu_devices", {devices})
 jax.config.update("jax_disable_most_optimizations", True)
 """
 
 
 def run_processes(
-    count: int, program: str, *arguments: str, codes: Sequence[Collection[int]] = ()
+    count: int,
+    program: str,
+    *arguments: str,
+    codes: Sequence[Collection[int]] = (),
+    devices: int = 2,
 ) -> list:
-    """The JSON that each of `count` processes prints on its last line; each has two CPU devices.
+    """The JSON that each of `count` processes, with so many CPU devices each, prints last.
 
     All must end well, or each with one of its exit `codes`: then there is nothing to read.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", SETUP + textwrap.dedent(program), *arguments]
+    code = SETUP.format(devices=devices) + textwrap.dedent(program)
+    command = [sys.executable, "-c", code, *arguments]
     group = {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(count)}
     processes = [
         subprocess.Popen(

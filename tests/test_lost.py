@@ -1,5 +1,7 @@
 """Errors that say that another process of a group is gone."""
 
+import queue
+import threading
 from types import SimpleNamespace
 
 import jax
@@ -18,6 +20,8 @@ def group(monkeypatch):
     """Two processes, of which this is one; how it ended at once, if it did."""
     monkeypatch.setattr(jax.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    monkeypatch.setattr(lost, "_ends", threading.Lock())
     ended = SimpleNamespace(code=None)
 
     def end(code):
@@ -70,7 +74,12 @@ def test_it_ends_at_once_with_one_line(group, capsys, error, code, line):
     assert said.startswith(line)
 
 
-def test_other_errors_pass(group):
-    with pytest.raises(ValueError, match="mine"), leaving_when_alone():
+def test_other_errors_pass_but_those_who_lack_them_are_not_waited_for(group, monkeypatch):
+    codes = queue.Queue()
+    monkeypatch.setattr(lost.os, "_exit", codes.put)
+    monkeypatch.setattr(lost, "PATIENCE", 0.01)
+    assert not lost.is_ending()
+    with pytest.raises(ValueError, match="mine"), leaving_when_alone(lambda _: 7):
         raise ValueError("mine")
-    assert group.code is None
+    assert lost.is_ending()
+    assert codes.get(timeout=10) == 7

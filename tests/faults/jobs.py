@@ -24,8 +24,9 @@ QUICK = {
     "PYTHONPATH": str(REPOSITORY),
 }
 SECONDS = 600  # in which a job, or a moment of it, must have come
-# What others of a group end with: by themselves, or by JAX's service, when one of them is gone.
-LEFT_ALONE = {ALONE, -signal.SIGABRT}
+# What others of a group end with when one of them is gone; JAX's service goes with process 0, and
+# aborts those that it is faster with than they are.
+LEFT_ALONE, LEFT_BY_FIRST = {ALONE}, {ALONE, -signal.SIGABRT}
 
 
 class Job:
@@ -133,8 +134,9 @@ def kill(
         assert not any(codes), said
         return []
     ended = {-signals[-1], 128 + signals[0], 0}  # 0: just before its end
+    left = ended | (LEFT_ALONE if victim else LEFT_BY_FIRST)
     for number, code in enumerate(codes):
-        assert code in (ended if number == victim else ended | LEFT_ALONE), (codes, said)
+        assert code in (ended if number == victim else left), (codes, said)
     return said
 
 

@@ -1,0 +1,123 @@
+"""Links between the processes of a group, by which each learns at once that another was killed.
+
+Mostly a collective fails then; but it may also wait for the dead, until JAX aborts after 100
+seconds. So every process keeps a connection to process 0 open, which the system closes when either
+of the two is killed, and only then: a busy or a halted process keeps its own.
+"""
+
+import atexit
+import contextlib
+import selectors
+import socket
+import threading
+from collections.abc import Iterable
+
+from cotjax.lost import end_alone, is_ending, is_in_group
+
+HELLO, GOODBYE = b"cotjax", b"."  # the first tells us from strangers who look for open ports
+PORT = "cotjax/watch"  # under which JAX's service keeps that of process 0
+PATIENCE = 10  # seconds to be reached in
+
+
+def watch_others() -> None:
+    """Ends this process, as `leaving_when_alone` does, once another one of its group is killed.
+
+    Those that end well say goodbye; those with an error of their own do not. Does nothing for a
+    process alone, and leaves it to JAX where process 0 can't be reached.
+    """
+    if not is_in_group():
+        return
+    import jax
+    from jax._src.distributed import global_state  # as Orbax does: there is no public way
+
+    if jax.process_index() == 0:
+        links = [_listen()]
+        global_state.client.key_value_set(PORT, str(links[0].getsockname()[1]))
+    else:
+        port = global_state.client.blocking_key_value_get(PORT, 1000 * PATIENCE)
+        host = global_state.coordinator_address.rpartition(":")[0].strip("[]")
+        links = _connect(host, int(port))
+    atexit.register(_say_goodbye, links)  # runs before JAX's own, which waits for all processes
+    threading.Thread(target=_watch, args=(links,), daemon=True).start()
+
+
+def _listen() -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", 0))
+
+
+def _connect(host: str, port: int) -> list[socket.socket]:
+    """The link to process 0; none where something is in the way."""
+    with contextlib.suppress(OSError):
+        link = socket.create_connection((host, port), PATIENCE)
+        link.sendall(HELLO)
+        return [_kept(link)]
+    return []
+
+
+def _kept(link: socket.socket) -> socket.socket:
+    """A link that may be silent for days, which firewalls on its way must not take for its end."""
+    link.settimeout(None)
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):  # not on every system
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)  # instead of two hours
+    return link
+
+
+def _watch(links: list[socket.socket]) -> None:
+    if _loses_one(links):
+        _hang_up(links)
+        end_alone("its connection is closed")
+
+
+def _loses_one(links: list[socket.socket]) -> bool:
+    """Waits until a link ends without a goodbye, or none is left; adds those that come."""
+    with selectors.DefaultSelector() as selector:
+        for link in links:
+            selector.register(link, selectors.EVENT_READ)
+        while selector.get_map():
+            for (link, *_), _ in selector.select():
+                if not _is_server(link):
+                    selector.unregister(link)
+                    if not _says(link, GOODBYE):
+                        return True
+                elif new := _accept(link):
+                    links.append(new)
+                    selector.register(new, selectors.EVENT_READ)
+    return False
+
+
+def _is_server(link: socket.socket) -> bool:
+    return bool(link.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def _accept(server: socket.socket) -> socket.socket | None:
+    """The link that a process of the group asks for; None for a stranger."""
+    link, _ = server.accept()
+    link.settimeout(PATIENCE)
+    if _says(link, HELLO):
+        return _kept(link)
+    link.close()
+    return None
+
+
+def _says(link: socket.socket, word: bytes) -> bool:
+    """Whether a word comes next, rather than another one or the end."""
+    try:
+        return link.recv(len(word), socket.MSG_WAITALL) == word
+    except OSError:
+        return False
+
+
+def _say_goodbye(links: Iterable[socket.socket]) -> None:
+    for link in () if is_ending() else links:
+        with contextlib.suppress(OSError):  # a server, or somebody who left before
+            link.sendall(GOODBYE)
+
+
+def _hang_up(links: Iterable[socket.socket]) -> None:
+    """Tells the others, who have a link to this process alone."""
+    for link in links:
+        with contextlib.suppress(OSError):
+            link.shutdown(socket.SHUT_RDWR)
