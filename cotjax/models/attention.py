@@ -146,20 +146,21 @@ class Attention(nn.Module):
         if fused:
             attended = _fused(query, key, value, mask, bias)
         else:
-            weights = self._weights(query, key, mask, bias).astype(value.dtype)
-            self.sow("intermediates", "weights", weights)  # for whoever makes these mutable
-            attended = jnp.einsum("bhqk,bhkd->bqhd", weights, value)
+            scores = self._scores(query, key, mask, bias)
+            if self.is_mutable_collection("intermediates"):  # somebody wants them
+                self.sow("intermediates", "weights", nn.softmax(scores).astype(value.dtype))
+            attended = _weighted(scores, value)
         joined = attended.reshape(*attended.shape[:2], -1)
         return self.dropout(self.out(joined), deterministic=deterministic)
 
-    def _weights(self, query, key, mask, bias):
-        """What each query reads of each key, [batch, heads, query, key]."""
+    def _scores(self, query, key, mask, bias):
+        """What the softmax makes weights of, [batch, heads, query, key]."""
         scores = jnp.einsum(
             "bhqd,bhkd->bhqk", query, key, preferred_element_type=self.config.wide_dtype
         )
         if bias is not None:
             scores += _of_rows(bias, len(scores))
-        return nn.softmax(jnp.where(mask, scores, MASKED_SCORE))
+        return jnp.where(mask, scores, MASKED_SCORE)
 
     def _kept_keys(self, value):
         """Dropout of attention weights: what each key counts, [batch, heads, key, 1].
@@ -184,6 +185,38 @@ def _fused(query: Array, key: Array, value: Array, mask: Array, bias: Array | No
     return jax.nn.dot_product_attention(
         *heads_inside, bias=bias, mask=mask, scale=1.0, implementation="cudnn"
     )
+
+
+@jax.custom_vjp
+def _weighted(scores: Array, value: Array) -> Array:
+    """The mean of values [batch, heads, key, d] by softmax(scores), [batch, query, heads, d].
+
+    What is as large as the scores is passed over as rarely as in FlashAttention (Dao et al. 2022,
+    arXiv:2205.14135, appendix B), though it is kept: the exponentials are not divided by their
+    sums, but the means are; and in the backward pass sums over keys become sums over d.
+    """
+    return _weighted_forward(scores, value)[0]
+
+
+def _weighted_forward(scores: Array, value: Array) -> tuple[Array, tuple[Array, ...]]:
+    exponentials = jnp.exp(scores - scores.max(axis=-1, keepdims=True))
+    total = exponentials.sum(axis=-1).swapaxes(1, 2)[..., None]  # [batch, query, heads, 1]
+    exponentials = exponentials.astype(value.dtype)
+    mean = jnp.einsum("bhqk,bhkd->bqhd", exponentials, value) / total
+    mean = mean.astype(value.dtype)
+    return mean, (exponentials, total, value, mean)
+
+
+def _weighted_backward(kept: tuple[Array, ...], gradient: Array) -> tuple[Array, Array]:
+    exponentials, total, value, mean = kept
+    shares = (gradient / total).astype(value.dtype)
+    of_value = jnp.einsum("bhqk,bqhd->bhkd", exponentials, shares)
+    of_weights = jnp.einsum("bqhd,bhkd->bhqk", shares, value, preferred_element_type=total.dtype)
+    along_mean = jnp.sum(shares * mean, axis=-1, dtype=total.dtype).swapaxes(1, 2)[..., None]
+    return exponentials * (of_weights - along_mean), of_value
+
+
+_weighted.defvjp(_weighted_forward, _weighted_backward)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))

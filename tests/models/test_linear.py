@@ -1,12 +1,14 @@
 """Linear maps as matrices, and what attention adds up and drops: Flax and sums as oracles."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cotjax.models.attention import Attention, _of_rows
+from cotjax.models.attention import MASKED_SCORE, Attention, _of_rows, _weighted
 from cotjax.models.linear import dense
 from cotjax.models.t5_config import T5Config
 
@@ -51,6 +53,29 @@ def test_the_gradient_of_a_bias_adds_up_over_rows(float64):
     np.testing.assert_allclose(found, weights.sum(axis=0, keepdims=True), rtol=1e-12)
 
 
+def test_weighted_means_and_their_gradients_are_those_of_a_softmax(float64):
+    random = functools.partial(jax.random.normal, dtype="float64")
+    scores, value, weights = (
+        random(jax.random.key(0), (2, 3, 4, 5)) * 9,
+        random(jax.random.key(1), (2, 3, 5, 6)),
+        random(jax.random.key(2), (2, 4, 3, 6)),
+    )
+    scores = scores.at[0, :, 1].set(MASKED_SCORE)  # a query without keys reads all of them alike
+
+    def plain(scores, value):
+        return jnp.einsum("bhqk,bhkd->bqhd", jax.nn.softmax(scores), value)
+
+    def with_gradients(function):
+        found = function(scores, value)
+        return found, jax.grad(lambda *x: jnp.sum(weights * function(*x)), (0, 1))(scores, value)
+
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12),
+        with_gradients(_weighted),
+        with_gradients(plain),
+    )
+
+
 def test_attention_drops_keys_for_all_queries_of_a_row():
     """With values that are one-hot by key, what comes out of a head is its weights."""
     rows, length = 40, 4
@@ -65,9 +90,8 @@ def test_attention_drops_keys_for_all_queries_of_a_row():
             one_hot = jnp.broadcast_to(jnp.eye(length), (rows, 3, length, length))
             kept = 1 if deterministic else module._kept_keys(one_hot)
             key, _ = module.key_value(x)
-            return module._weights(module._split(module.query(x)), key, mask, None) @ (
-                one_hot * kept
-            )
+            scores = module._scores(module._split(module.query(x)), key, mask, None)
+            return _weighted(scores, one_hot * kept).swapaxes(1, 2)  # [rows, heads, query, key]
 
         return module.apply(params, x, method=read, rngs={"dropout": key})
 
