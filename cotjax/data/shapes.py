@@ -10,6 +10,7 @@ from cotjax.data.packing import Replies, RowShape, lay_out
 from cotjax.errors import InputError
 
 MAX_ROW_COUNTS = 4  # each is one compilation of the train step
+HEADROOM = 1.08  # of a count above what the surveyed steps need
 MAX_SEGMENTS = 128  # replies a decoder row at most
 INPUTS_A_ROW = (1, 2, 3, 4, 6, 8)  # encoder rows that are tried have room for so many on average
 DECODER_ROWS = (1, 2, 3, 4, 6, 8)  # that read one encoder row, where replies share inputs
@@ -77,12 +78,13 @@ def choose_row_counts(needed: Sequence[int], most: int, multiple: int) -> tuple[
       multiple: Of which every count must be a multiple.
 
     Returns:
-      Rising counts. One is left out where the next saves less than a tenth by it.
+      Rising counts: for half of these steps, for all, for others that need a little more, for any.
+      One is left out where the next has less than a twentieth more rows.
     """
-    wanted = [*np.quantile(needed, [0.25, 0.75, 1.0]), most]
+    wanted = [np.median(needed), max(needed), min(HEADROOM * max(needed), most), most]
     counts: list[int] = []
     for rows in reversed([math.ceil(rows / multiple) * multiple for rows in wanted]):
-        if not counts or rows < 0.9 * counts[0]:
+        if not counts or rows < 0.95 * counts[0]:
             counts.insert(0, rows)
     assert len(counts) <= MAX_ROW_COUNTS
     return tuple(counts)

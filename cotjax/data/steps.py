@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -19,7 +20,7 @@ from cotjax.targets.donors import Perturbation
 from cotjax.targets.orders import Order
 from cotjax.targets.units import cut
 
-SURVEYED_STEPS = 32  # of an epoch, laid out to choose the row counts
+SURVEYED_STEPS = 32  # laid out to choose the row counts, of as many epochs as it takes
 SURVEYED_REPLIES = 256  # in steps that are laid out in every shape that rows may have
 
 
@@ -287,6 +288,7 @@ class Steps:
 
     def _choose_row_counts(self) -> tuple[int, ...]:
         config = self.config
-        needed = [self[step].layout.rows for step in range(min(SURVEYED_STEPS, self._full_steps))]
+        full = (step for step in itertools.count() if step % self.per_epoch < self._full_steps)
+        needed = [self[step].layout.rows for step in itertools.islice(full, SURVEYED_STEPS)]
         most = min(config.batch_size, self.targets_per_epoch) * len(config.order.replies)
         return choose_row_counts(needed, most, config.row_multiple)

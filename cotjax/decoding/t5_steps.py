@@ -1,5 +1,6 @@
 """A T5 that writes: its encoder reads a batch once, then its decoder takes token after token."""
 
+import dataclasses
 import functools
 import operator
 from collections.abc import Callable
@@ -24,7 +25,8 @@ def begin(
     `T5.decode_beams`. The cache is that of `new_cache`. What cross-attention reads is computed here
     and once, and is never repeated for beams, nor for samples that `feed` is mapped over.
     """
-    model = T5(config)
+    config = _unrolled(config)
+    model, params = T5(config), _in_compute_dtype(config, params)
     apart, together = layers_apart(config)
     layers = {stack: apart(params[stack]["layers"]) for stack in STACKS}
 
@@ -47,7 +49,7 @@ def begin(
 
 def new_cache(config: T5Config, batch: int, length: int) -> Any:
     """An empty cache of `length` tokens a row, as `feed` takes it."""
-    apart, _ = layers_apart(config)
+    apart, _ = layers_apart(_unrolled(config))
     return apart(empty_cache(config, batch, length))
 
 
@@ -57,9 +59,24 @@ def unstack(config: T5Config, params: dict) -> dict:
 
     Decoding takes parameters as training has them too, but then copies all layers for every batch.
     """
-    apart, _ = layers_apart(config)
+    apart, _ = layers_apart(_unrolled(config))
     stacks = {s: {**params[s], "layers": apart(params[s]["layers"])} for s in STACKS}
     return params | stacks
+
+
+def _unrolled(config: T5Config) -> T5Config:
+    """The same model without a loop over layers, which would copy the caches at every token."""
+    return dataclasses.replace(config, scan_layers=False)
+
+
+def _in_compute_dtype(config: T5Config, params: dict) -> dict:
+    """The same weights as products read them: cast once, and not at every token."""
+
+    def cast(path: tuple, leaf: Array) -> Array:
+        read = path[-1].key == "kernel" or path[0].key == "shared"
+        return leaf.astype(config.dtype) if read else leaf
+
+    return jax.tree_util.tree_map_with_path(cast, params)
 
 
 def layers_apart(config: T5Config) -> tuple[Callable, Callable]:

@@ -4,149 +4,16 @@ Parameters are plain nested dicts. Those of the layers of a stack are stacked on
 layers run in a compiled loop or unrolled, so checkpoints and sharding rules don't depend on that.
 """
 
-from collections.abc import Callable
-
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from cotjax.mesh import constrain_batch, gather_width
-from cotjax.models.attention import Attention, RelativeBias
-from cotjax.models.dropout import Dropout
-from cotjax.models.linear import dense, norm
+from cotjax.models.linear import dense
 from cotjax.models.t5_config import LOGICAL_AXES, PRESETS, T5Config
+from cotjax.models.t5_stack import Stack
 
 __all__ = ["LOGICAL_AXES", "PRESETS", "T5", "T5Config", "empty_cache"]
-
-
-class FeedForward(nn.Module):
-    """The residual sublayer of two (ReLU) or three (gated GELU) linear maps."""
-
-    config: T5Config
-
-    def setup(self):
-        config = self.config
-        self.norm = norm(config)
-        if config.gated:
-            self.wi_0 = dense(config, config.d_ff, config.d_model**-0.5)
-            self.wi_1 = dense(config, config.d_ff, config.d_model**-0.5)
-        else:
-            self.wi = dense(config, config.d_ff, config.d_model**-0.5)
-        self.wo = dense(config, config.d_model, config.d_ff**-0.5)
-        self.dropout = Dropout(config.dropout_rate)
-
-    def __call__(self, x: Array, deterministic: bool = True) -> Array:
-        """Adds to x [batch, length, d_model] what the hidden units make of it."""
-        normed = self.norm(x)
-        if self.config.gated:
-            hidden = nn.gelu(self.wi_0(normed), approximate=True) * self.wi_1(normed)
-        else:
-            hidden = nn.relu(self.wi(normed))
-        hidden = self.dropout(hidden, deterministic=deterministic)  # [batch, length, d_ff]
-        return x + self.dropout(self.wo(hidden), deterministic=deterministic)
-
-
-class Layer(nn.Module):
-    """One layer of the encoder, or of the decoder, which also reads the encoder."""
-
-    config: T5Config
-    is_decoder: bool
-
-    def setup(self):
-        self.self_attention = Attention(self.config)
-        if self.is_decoder:
-            self.cross_attention = Attention(self.config)
-        self.mlp = FeedForward(self.config)
-
-    def __call__(self, x, mask, bias, encoded, cross_mask, deterministic):
-        """The next states of whole sequences x [batch, length, d_model]."""
-        x = self.self_attention(x, mask, bias, deterministic=deterministic)
-        if self.is_decoder:
-            key, value = self.cross_attention.key_value(encoded)
-            together = x.reshape(len(encoded), -1, x.shape[-1])  # the rows that read the same
-            x = self.cross_attention.read(
-                together, key, value, cross_mask, deterministic=deterministic
-            ).reshape(x.shape)
-        return constrain_batch(self.mlp(x, deterministic))
-
-    def step(self, x, cache, cross, index, mask, bias, cross_mask):
-        """The next states of a token of each beam x [batch, beams, d_model], and the cache."""
-        x, cache = self.self_attention.step(x, cache, index, mask, bias)
-        x = self.cross_attention.read(x, cross["key"], cross["value"], cross_mask)
-        return constrain_batch(self.mlp(x)), cache
-
-
-class Stack(nn.Module):
-    """The layers of the encoder or of the decoder, between the embedding and the final norm."""
-
-    config: T5Config
-    is_decoder: bool
-
-    def setup(self):
-        self.relative_bias = RelativeBias(self.config, bidirectional=not self.is_decoder)
-        self.layers = Layer(self.config, self.is_decoder)
-        self.final_norm = norm(self.config)
-        self.dropout = Dropout(self.config.dropout_rate)
-
-    def __call__(self, x, mask, encoded=None, cross_mask=None, deterministic=True):
-        """Final states [batch, length, d_model] of embedded sequences x of the same shape."""
-        bias = self.relative_bias(x.shape[1])
-
-        def layer(module, x):
-            return module(x, mask, bias, encoded, cross_mask, deterministic), None
-
-        x = constrain_batch(self.dropout(x, deterministic=deterministic))
-        x, _ = self._scan(_remat(layer, self.config), x)
-        return self.dropout(self.final_norm(x), deterministic=deterministic)
-
-    def cross_cache(self, encoded):
-        """What every layer's cross-attention reads from the encoder, computed once."""
-
-        def layer(module, encoded):
-            key, value = module.cross_attention.key_value(encoded)
-            return encoded, {"key": key, "value": value}
-
-        return self._scan(layer, encoded)[1]
-
-    def step(self, x, index, cache, cross, cross_mask, seen):
-        """The final states of embedded tokens x [batch, beams, d_model] at `index`, and the cache.
-
-        See `T5.decode_beams`.
-        """
-        batch, beams, length, _ = seen.shape
-        mask = seen.reshape(batch, 1, beams, -1)
-        bias = jnp.repeat(self.relative_bias.row(index, length), beams, axis=-1)
-
-        def layer(module, x, cache, cross):
-            return module.step(x, cache, cross, index, mask, bias, cross_mask)
-
-        x, cache = self._scan(layer, x, cache, cross)
-        return self.final_norm(x), cache
-
-    def _scan(self, layer: Callable, carry: Array, *stacked):
-        """Runs `layer(module, carry, *slices) -> (carry, out)` for each layer in turn."""
-        config = self.config
-        length = config.num_decoder_layers if self.is_decoder else config.num_layers
-        scanned = nn.scan(
-            layer,
-            variable_axes={"params": 0, "intermediates": 0},
-            split_rngs={"params": True, "dropout": True},
-            length=length,
-            unroll=1 if config.scan_layers else length,
-        )
-        return scanned(self.layers, carry, *stacked)
-
-
-def _remat(layer: Callable, config: T5Config) -> Callable:
-    """The same function, remembering less for its backward pass."""
-    if config.remat == "none":
-        return layer
-    dots = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
-    # Where layers are unrolled, XLA would find the recomputation a common subexpression.
-    return nn.remat(
-        layer, policy=dots if config.remat == "dots" else None, prevent_cse=not config.scan_layers
-    )
 
 
 class T5(nn.Module):
@@ -191,9 +58,10 @@ class T5(nn.Module):
         source: Array,
         deterministic: bool = True,
     ) -> Array:
-        """Logits [batch, T, vocab] of decoder inputs [batch, T], in float32 (or float64).
+        """Logits [rows, T, vocab] of decoder inputs [rows, T], in float32 (or float64).
 
-        Segment n of a row, counted from 1, reads the encoder segment source[row, n - 1].
+        Each encoder row is read by one or more decoder rows, which stand together: segment n of one
+        of them, counted from 1, reads the encoder segment source[row, n - 1].
         """
         embedded = self.embed(inputs)
         return self.decode_embedded(
@@ -209,7 +77,7 @@ class T5(nn.Module):
         source: Array,
         deterministic: bool = True,
     ) -> Array:
-        """The same of embedded decoder inputs [batch, T, d_model]."""
+        """The same of embedded decoder inputs [rows, T, d_model]."""
         return self.logits(
             self._final(encoded, encoder_segments, embedded, segments, source, deterministic)
         )
@@ -229,7 +97,7 @@ class T5(nn.Module):
     def _final(self, encoded, encoder_segments, embedded, segments, source, deterministic):
         causal = jnp.tril(jnp.ones((segments.shape[1],) * 2, bool))
         read = jnp.take_along_axis(source, jnp.maximum(segments - 1, 0), axis=1)
-        read = jnp.where(segments > 0, read, 0)  # [batch, T], the encoder segment of each token
+        read = jnp.where(segments > 0, read, 0)  # [rows, T], the encoder segment of each token
         return self.decoder(
             embedded,
             _segment_mask(segments, segments) & causal,
