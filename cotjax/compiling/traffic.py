@@ -21,6 +21,7 @@ _FREE = {
     *("while", "conditional", "partition-id", "replica-id", "optimization-barrier", "async-start"),
     *("async-update", "iota"),
 }
+_HANDED_ON = {"parameter", *COLLECTIVES}  # by a fusion that computes while a collective runs
 _CONTROL = {"while", "conditional", "call", "async-start"}
 
 
@@ -30,20 +31,35 @@ def collective_bytes(program: Program) -> dict[str, int]:
     With n devices in a group and rings, as the compilers use them: gathered and scattered arrays
     are sent (n - 1) / n times, reduced ones twice that.
     """
-    runs, seen = program.runs(), {}
+    runs, control = program.runs(), _control(program)
+    seen, begun = {}, defaultdict(int)
     for name, instructions in program.computations.items():
         for one in instructions.values():
             kind = one.opcode.removesuffix("-start")
             if kind not in COLLECTIVES or not runs[name]:
                 continue
-            # A TPU's asynchronous collective stands in several fusions under one channel.
+            if kind == "all-reduce" and name not in control and _only_sliced(one, instructions):
+                kind = "reduce-scatter"  # as a TPU's fusion says it
+            # A TPU's asynchronous collective stands in several fusions under one channel, also in
+            # those of a loop that it merely outlasts: it is sent as often as it is begun.
             key = kind, one.attribute("channel_id") or one.name
             sent = runs[name] * _sent(kind, one, program, instructions)
             seen[key] = max(seen.get(key, 0), sent)
+            if _begins(instructions):
+                begun[key] += sent
     total: dict[str, int] = defaultdict(int)
-    for (kind, _), sent in seen.items():
+    for (kind, _), sent in (seen | begun).items():
         total[kind] += sent
     return dict(total)
+
+
+def _begins(here: dict[str, Instruction]) -> bool:
+    return any("AsyncCollectiveStart" in one.text for one in here.values())
+
+
+def _only_sliced(one: Instruction, here: dict[str, Instruction]) -> bool:
+    users = [user.opcode for user in here.values() if one.name in user.operands]
+    return set(users) == {"dynamic-slice"}
 
 
 def _sent(kind: str, one: Instruction, program: Program, here: dict[str, Instruction]) -> int:
@@ -93,6 +109,12 @@ def _control(program: Program) -> set[str]:
     return found
 
 
+def _is_under_way(one: Instruction, here: dict[str, Instruction]) -> bool:
+    """Whether a fusion computes beside a collective, whose result it hands on."""
+    users = {user.opcode for user in here.values() if one.name in user.operands}
+    return one.opcode in COLLECTIVES and users == {"tuple"}
+
+
 class _Moves:
     """What single instructions move."""
 
@@ -101,7 +123,9 @@ class _Moves:
 
     def of(self, one: Instruction, here: dict[str, Instruction]) -> int:
         """Bytes that an instruction reads and writes."""
-        if one.opcode in _FREE or one.opcode.endswith("-done") or "AllocateBuffer" in one.text:
+        if one.opcode in _FREE or "AllocateBuffer" in one.text:
+            return 0
+        if one.opcode.endswith("-done") or one.name.startswith("async-collective-done"):
             return 0
         if one.opcode == "fusion":
             return self._written(one) + sum(
@@ -149,6 +173,8 @@ class _Moves:
             elif user.opcode == "fusion":
                 read = self._read(user.called[0], at, whole)
                 total += read if user.is_root else min(read, self._used(user, here, whole))
+            elif user.opcode == "tuple" or _is_under_way(user, here):
+                total += 0  # handed on as it is
             elif user.opcode in ("bitcast", "copy") and not user.is_root:
                 total += self._used(user, here, whole)
             else:
@@ -165,7 +191,7 @@ class _Moves:
         return sum(
             self._update(part, array.bytes, here)
             for part, array in zip(parts, fusion.outputs, strict=True)
-            if self._counts(array.space)
+            if self._counts(array.space) and not (part is not root and part.opcode in _HANDED_ON)
         )
 
     def _update(self, part: Instruction, whole: int, here: dict[str, Instruction]) -> int:

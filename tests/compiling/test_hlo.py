@@ -92,6 +92,86 @@ def test_a_gather_sends_a_part_to_all_others_and_counts_once(groups, size):
     assert collective_bytes(program(groups)) == {"all-gather": 4 * (8 * 4 * 4) * (size - 1)}
 
 
+def test_a_sum_that_a_fusion_slices_is_a_scatter():
+    text = """HloModule m, num_partitions=4
+
+%all-reduce-scatter (input: f32[8,16]) -> f32[8,4] {
+  %input = f32[8,16]{1,0} parameter(0)
+  %sum = f32[8,16]{1,0} all-reduce(%input), channel_id=1, replica_groups={}, to_apply=%add
+  %at = s32[] constant(4)
+  ROOT %part = f32[8,4]{1,0} dynamic-slice(%sum, %at, %at), dynamic_slice_sizes={8,4}
+}
+
+ENTRY %main (a: f32[8,16]) -> f32[8,4] {
+  %a = f32[8,16]{1,0} parameter(0)
+  ROOT %f = f32[8,4]{1,0} fusion(%a), kind=kCustom, calls=%all-reduce-scatter
+}
+"""
+    assert collective_bytes(hlo.parse(text)) == {"reduce-scatter": 8 * 16 * 4 * 3 // 4}
+
+
+# A gather of [8, 16] from 4 devices that is begun before a loop, runs beside what four iterations
+# of it negate, and ends after it.
+OUTLASTING = """HloModule m, num_partitions=4
+
+%begin (a: f32[2,16]) -> (f32[2,16], f32[8,16]) {
+  %a = f32[2,16]{1,0} parameter(0)
+  %whole = f32[8,16]{1,0} all-gather(%a), channel_id=1, replica_groups={}, dimensions={0}
+  ROOT %begun = (f32[2,16]{1,0}, f32[8,16]{1,0}) custom-call(%whole), custom_call_target="AsyncCollectiveStart"
+}
+
+%beside (b: f32[2,16], c: f32[8,16], x: f32[32]) -> (f32[32], f32[2,16], f32[8,16]) {
+  %b = f32[2,16]{1,0} parameter(0)
+  %c = f32[8,16]{1,0} parameter(1)
+  %x = f32[32]{0} parameter(2)
+  %more = f32[8,16]{1,0} all-gather(%b), channel_id=1, replica_groups={}, dimensions={0}
+  %less = f32[32]{0} negate(%x)
+  ROOT %on = (f32[32]{0}, f32[2,16]{1,0}, f32[8,16]{1,0}) tuple(%less, %b, %more)
+}
+
+%end (d: f32[2,16], e: f32[8,16]) -> f32[8,16] {
+  %d = f32[2,16]{1,0} parameter(0)
+  %e = f32[8,16]{1,0} parameter(1)
+  %last = f32[8,16]{1,0} all-gather(%d), channel_id=1, replica_groups={}, dimensions={0}
+  ROOT %ended = f32[8,16]{1,0} custom-call(%d, %e, %last), custom_call_target="AsyncCollectiveDone"
+}
+
+%body (p: (f32[32], f32[2,16], f32[8,16])) -> (f32[32], f32[2,16], f32[8,16]) {
+  %p = (f32[32]{0}, f32[2,16]{1,0}, f32[8,16]{1,0}) parameter(0)
+  %y = f32[32]{0} get-tuple-element(%p), index=0
+  %part = f32[2,16]{1,0} get-tuple-element(%p), index=1
+  %all = f32[8,16]{1,0} get-tuple-element(%p), index=2
+  ROOT %step = (f32[32]{0}, f32[2,16]{1,0}, f32[8,16]{1,0}) fusion(%part, %all, %y), kind=kLoop, calls=%beside
+}
+
+%condition (q: (f32[32], f32[2,16], f32[8,16])) -> pred[] {
+  %q = (f32[32]{0}, f32[2,16]{1,0}, f32[8,16]{1,0}) parameter(0)
+  ROOT %true = pred[] constant(true)
+}
+
+ENTRY %main (f: f32[2,16], g: f32[32]) -> f32[8,16] {
+  %f = f32[2,16]{1,0} parameter(0)
+  %g = f32[32]{0} parameter(1)
+  %async-collective-start = (f32[2,16]{1,0}, f32[8,16]{1,0}) fusion(%f), kind=kCustom, calls=%begin
+  %h = f32[2,16]{1,0} get-tuple-element(%async-collective-start), index=0
+  %i = f32[8,16]{1,0} get-tuple-element(%async-collective-start), index=1
+  %t = (f32[32]{0}, f32[2,16]{1,0}, f32[8,16]{1,0}) tuple(%g, %h, %i)
+  %loop = (f32[32]{0}, f32[2,16]{1,0}, f32[8,16]{1,0}) while(%t), condition=%condition, body=%body, backend_config={"known_trip_count":{"n":"4"}}
+  %j = f32[2,16]{1,0} get-tuple-element(%loop), index=1
+  %k = f32[8,16]{1,0} get-tuple-element(%loop), index=2
+  ROOT %async-collective-done = f32[8,16]{1,0} fusion(%j, %k), kind=kCustom, calls=%end
+}
+"""  # noqa: E501
+
+
+def test_a_gather_that_outlasts_a_loop_counts_once():
+    part, whole, negated = 2 * 16 * 4, 8 * 16 * 4, 32 * 4
+    outlasting = hlo.parse(OUTLASTING)
+    assert collective_bytes(outlasting) == {"all-gather": 3 * part}
+    begun = part + (part + whole)  # reads its part, and keeps it beside the whole
+    assert memory_bytes(outlasting, main_memory_only=True) == begun + 4 * 2 * negated
+
+
 def test_memory_traffic_counts_slices_and_leaves_other_memories_out():
     part, whole, x, y, index = 8 * 4 * 4, 8 * 16 * 4, 32 * 8 * 4, 32 * 16 * 4, 4
     compared = 2 * 4 + 1  # in the condition

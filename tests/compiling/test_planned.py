@@ -4,6 +4,7 @@ import json
 
 import jax
 import pytest
+from flax.traverse_util import flatten_dict
 
 from cotjax import config as configs
 from cotjax.compiling.hardware import Topology
@@ -44,16 +45,20 @@ def planned_on(repository, devices, mesh, **changes):
 
 @pytest.fixture(scope="module")
 def scaled(repository, quick_to_compile):
-    """The step at 4 rows a device, on 2 and on 8 devices with copies of the parameters."""
-    sizes = {2: {"data.batch_size": 8}, 8: {"data.batch_size": 32}}
+    """The step at 4 rows a device on 2 and on 8 devices, with copies or parts of the parameters."""
     return {
-        count: measure(*planned_on(repository, count, f"data={count}", **changes))
-        for count, changes in sizes.items()
+        (axis, devices): measure(
+            *planned_on(
+                repository, devices, f"{axis}={devices}", **{"data.batch_size": 4 * devices}
+            )
+        )
+        for axis in ("data", "fsdp")
+        for devices in (2, 8)
     }
 
 
 def test_flops_of_all_layers_are_counted_and_agree_three_ways(scaled):
-    for devices, measured in scaled.items():
+    for (_, devices), measured in scaled.items():
         counts = measured.counts
         planned = measured.planned
         squares = planned.encoder**2 + planned.decoder**2
@@ -63,28 +68,43 @@ def test_flops_of_all_layers_are_counted_and_agree_three_ways(scaled):
         assert counts.compiled * devices == pytest.approx(counts.model, rel=0.02)
 
 
-def test_weak_scaling_by_the_textbook(scaled):
-    """Work of a device stays; each sends 2 (n - 1) / n times the float32 gradients."""
-    two, eight = scaled[2].counts, scaled[8].counts
-    assert eight.compiled == pytest.approx(two.compiled, rel=0.02)
-    planned = scaled[2].planned
+def float32_bytes(planned, within=""):
+    """Of all parameters, or of those whose path has a part of this name."""
     params = abstract_state(planned.model, OptimizerConfig(), planned.mesh).params
-    gradients = 4 * sum(leaf.size for leaf in jax.tree.leaves(params))
+    sizes = {path: leaf.size for path, leaf in flatten_dict(params).items()}
+    return 4 * sum(size for path, size in sizes.items() if not within or within in path)
+
+
+@pytest.mark.parametrize("axis", ["data", "fsdp"])
+def test_weak_scaling_by_the_textbook(scaled, axis):
+    """A device's work stays, and of n each sends 2 (n - 1) / n times the float32 gradients.
+
+    Where it has parts of the parameters, also (n - 1) / n times what it gathers: layers forward and
+    backward, the rest once. (A CPU's compiler sums and slices; others scatter, for half of it.)
+    """
+    two, eight = (scaled[axis, devices].counts for devices in (2, 8))
+    assert eight.compiled == pytest.approx(two.compiled, rel=0.02)
+    planned = scaled[axis, 2].planned
+    gradients, layers = float32_bytes(planned), float32_bytes(planned, within="layers")
     for devices, counts in ((2, two), (8, eight)):
-        assert set(counts.collectives) == {"all-reduce"}
-        expected = 2 * (devices - 1) / devices * gradients
-        # A little more: each use of the shared embedding has a gradient of its own.
-        assert 1 <= counts.collectives["all-reduce"] / expected < 1.1
+        share = (devices - 1) / devices
+        expected = {"all-reduce": 2 * share * gradients}
+        if axis == "fsdp":
+            expected["all-gather"] = share * (gradients + layers)
+        assert set(counts.collectives) == set(expected)
+        for kind, sent in expected.items():
+            # A little more: each use of the shared embedding has a gradient of its own.
+            assert 0.98 <= counts.collectives[kind] / sent < 1.1
 
 
 def test_what_is_printed_and_written(scaled):
     topology = Topology.parse("cpu:2")
-    content = json.loads(dump_json(as_json(scaled[2], topology)))
+    content = json.loads(dump_json(as_json(scaled["data", 2], topology)))
     assert content["mesh"] == {"data": 2, "fsdp": 1, "tensor": 1}
-    assert content["counts"]["model"] == scaled[2].counts.model
+    assert content["counts"]["model"] == scaled["data", 2].counts.model
     assert content["memory"]["total"] > content["memory"]["arguments"] > 0
-    assert one_table(scaled[2], topology).row_count > 10
-    assert sweep_table(list(scaled.values()), topology).row_count == 2
+    assert one_table(scaled["data", 2], topology).row_count > 10
+    assert sweep_table(list(scaled.values()), topology).row_count == 4
 
 
 def test_rows_are_what_mesh_and_accumulation_divide(repository):
