@@ -8,7 +8,7 @@ import pytest
 
 from cotjax import memory, records
 from cotjax.config import load
-from cotjax.data.rationales import MEMORY, refuse_too_many
+from cotjax.data.rationales import FIXED, MEMORY, refuse_too_many
 from cotjax.errors import InputError
 from cotjax.memory import free_bytes, refuse_if_too_large
 from cotjax.records import Manifest, Rationale, Record, read_records, write_records
@@ -127,7 +127,7 @@ def test_records_that_do_not_fit_are_not_read(folder, monkeypatch):
 def test_records_that_can_not_be_tokenised_are_refused(repository, folder, monkeypatch, field):
     word = f"--config.{field.format(folder.parent if 'source' in field else folder)}"
     config = load(repository / "configs" / "default.py", [word])
-    needed = MEMORY * size(folder)
+    needed = FIXED + MEMORY * size(folder)
     monkeypatch.setattr(memory, "free_bytes", lambda: needed)
     refuse_too_many(config)
     monkeypatch.setattr(memory, "free_bytes", lambda: needed - 1)

@@ -12,7 +12,9 @@ from cotjax.records import MANIFEST, Rationale, Record, size_on_disk
 from cotjax.tasks.base import Task
 from cotjax.tasks.sources import load_records, read_split, split_folder
 
-MEMORY = 25  # bytes that a byte of records on disk takes until it is tokens: docs/reliability.md
+# Bytes that records take until they are tokens, and each byte of theirs on disk, at most:
+# docs/reliability.md.
+FIXED, MEMORY = 2**27, 14
 
 
 def refuse_too_many(config: ConfigDict) -> None:
@@ -21,7 +23,8 @@ def refuse_too_many(config: ConfigDict) -> None:
     named = config.data.records or (place if source == "records" else "")
     folder = split_folder(Path(named), config.task.train_split)
     if named and (folder / MANIFEST).is_file():  # or whoever reads it tells
-        refuse_if_too_large(f"{folder}: to tokenise its records", MEMORY * size_on_disk(folder))
+        needed = FIXED + MEMORY * size_on_disk(folder)
+        refuse_if_too_large(f"{folder}: to tokenise its records", needed)
 
 
 def training_records(task: Task, config: ConfigDict) -> list[Record]:
