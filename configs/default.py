@@ -106,7 +106,8 @@ def get_config():
     model.remat = "none"  # what is recomputed in the backward pass: none, dots (all but), full
     # cudnn: fused, keeps no weights in memory; an NVIDIA GPU, bfloat16, even row lengths
     model.attention = "xla"
-    model.scan_layers = optional(bool)  # compile one layer and loop; unset: False on CPU
+    # Compile one layer and loop; unset: not on a CPU, where `remat` has no effect without it.
+    model.scan_layers = optional(bool)
 
     config.optimizer = optimizer = config_dict.ConfigDict()
     optimizer.name = "adamw"  # adamw, adafactor (T5's fine-tuning preset: constant 1e-3)

@@ -16,7 +16,7 @@ from cotjax.data.work import Work
 from cotjax.errors import InputError
 from cotjax.mesh import BATCH_AXES, batch_sharding, make_mesh
 from cotjax.models.hf import read_config, resolve
-from cotjax.models.t5_config import PRESETS, T5Config, check_attention
+from cotjax.models.t5_config import PRESETS, T5Config, check_attention, computation
 from cotjax.targets.orders import ORDERS
 from cotjax.training.optimizer import OptimizerConfig
 from cotjax.training.prepare import optimizer_of
@@ -140,13 +140,7 @@ def _scalar(kind: type) -> jax.ShapeDtypeStruct:
 def _model(config: ConfigDict, on_cpu: bool) -> T5Config:
     """Sizes and choices of the student, as a run on such devices would have them."""
     section = config.model
-    choices = {
-        "dtype": section.dtype or ("float32" if on_cpu else "bfloat16"),
-        "scan_layers": section.scan_layers if section.scan_layers is not None else not on_cpu,
-        "remat": section.remat,
-        "attention": section.attention,
-        "dropout_rate": section.dropout_rate,
-    }
+    choices = computation(section, on_cpu)
     if name := section.preset or _released(section.pretrained):
         return dataclasses.replace(PRESETS[name], **choices)
     if section.pretrained:

@@ -4,6 +4,7 @@ Apart from the model, so that a config can be checked before JAX is imported.
 """
 
 import dataclasses
+from typing import Any
 
 from cotjax.errors import InputError
 
@@ -34,7 +35,7 @@ class T5Config:
     dtype: str = "float32"  # of the computation; parameters stay float32
     remat: str = "none"  # recomputed backwards: none, full layers, or all but the products (dots)
     attention: str = "xla"  # of whole sequences: XLA's, or cuDNN's fused one (a GPU, bfloat16)
-    scan_layers: bool = False  # one compiled layer in a loop (accelerators), else unrolled (CPU)
+    scan_layers: bool = False  # one compiled layer in a loop, else unrolled: see `computation`
     decoder_start_token_id: int = 0
     eos_token_id: int = 1
     pad_token_id: int = 0
@@ -53,6 +54,22 @@ class T5Config:
     def wide_dtype(self) -> str:
         """Of parameters, norms, softmax and logits: at least float32."""
         return "float64" if self.dtype == "float64" else "float32"
+
+
+def computation(section: Any, on_cpu: bool) -> dict[str, Any]:
+    """Fields of a T5Config by the `model` section of a config, decided where it leaves them open.
+
+    Layers are unrolled on a CPU, unless something is to be recomputed: its compiler would find what
+    an unrolled backward pass computes again in the forward pass, and keep it.
+    """
+    loop = not on_cpu or section.remat != "none"
+    return {
+        "dtype": section.dtype or ("float32" if on_cpu else "bfloat16"),
+        "scan_layers": loop if section.scan_layers is None else section.scan_layers,
+        "remat": section.remat,
+        "attention": section.attention,
+        "dropout_rate": section.dropout_rate,
+    }
 
 
 def check_attention(attention: str, platform: str) -> None:

@@ -34,7 +34,7 @@ from cotjax.models.hf import (
     resolve,
     resolve_tokenizer,
 )
-from cotjax.models.t5_config import PRESETS, T5Config, check_attention
+from cotjax.models.t5_config import PRESETS, T5Config, check_attention, computation
 from cotjax.targets.donors import Perturbation
 from cotjax.targets.orders import ORDERS, Order, make_order
 from cotjax.targets.perturb import PERTURBATIONS
@@ -159,15 +159,9 @@ def make_tokenizer(
 
 def model_config(config: ConfigDict, pretrained: Path | None, tokenizer: Tokenizer) -> T5Config:
     """Sizes and choices of the student, with what depends on the platform decided."""
-    section, on_cpu = config.model, jax.default_backend() == "cpu"
-    check_attention(section.attention, jax.default_backend())
-    choices: dict[str, Any] = {
-        "dtype": section.dtype or ("float32" if on_cpu else "bfloat16"),
-        "scan_layers": section.scan_layers if section.scan_layers is not None else not on_cpu,
-        "remat": section.remat,
-        "attention": section.attention,
-        "dropout_rate": section.dropout_rate,
-    }
+    section, platform = config.model, jax.default_backend()
+    check_attention(section.attention, platform)
+    choices = computation(section, on_cpu=platform == "cpu")
     if pretrained:
         model = read_config(pretrained, **choices)
     elif section.preset:
