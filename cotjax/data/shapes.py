@@ -28,10 +28,11 @@ def choose_shape(
     encoder: int | None,
     decoder: int | None,
     packing: bool,
-    row_multiple: int = 1,
     multiple: int = 8,
 ) -> RowShape:
-    """Chooses the shape of rows in which some steps cost least.
+    """Chooses the shape of rows in which some steps cost least, whatever the mesh.
+
+    Dropout draws by row: a run that goes on with another mesh needs the same rows.
 
     Args:
       surveyed: Some full steps.
@@ -39,7 +40,6 @@ def choose_shape(
       shortest: Tokens that any says at least.
       encoder, decoder: Lengths from the config, or None.
       packing: Otherwise rows are as long as the longest reply.
-      row_multiple: Rows that mesh and accumulation divide evenly.
       multiple: Of which chosen lengths are; a TPU's registers hold 128 numbers side by side.
 
     Raises:
@@ -57,13 +57,13 @@ def choose_shape(
     if not packing:
         return RowShape(encoder or least[0], decoder or least[1], 1)
     candidates = set(_candidates(surveyed, least, shortest, encoder, decoder, multiple))
-    bounds = {one: _cost(one, _least_rows(one, surveyed), row_multiple) for one in candidates}
+    bounds = {one: _cost(one, _least_rows(one, surveyed)) for one in candidates}
     best, lowest = None, math.inf
     for shape in sorted(candidates, key=lambda one: (bounds[one], dataclasses.astuple(one))):
         if bounds[shape] >= lowest:
             break
         rows = [lay_out(step, shape, True).rows for step in surveyed]
-        cost = _cost(shape, rows, row_multiple)
+        cost = _cost(shape, rows)
         if cost < lowest:
             best, lowest = shape, cost
     return best
@@ -129,9 +129,8 @@ def _least_rows(shape: RowShape, surveyed: Sequence[Replies]) -> Iterator[int]:
         yield math.ceil(max(_read_once(step).sum() / shape.encoder, step.said.sum() / said))
 
 
-def _cost(shape: RowShape, steps: Iterable[int], row_multiple: int) -> float:
+def _cost(shape: RowShape, rows: Iterable[int]) -> float:
     """What steps of so many rows cost, in tokens of the encoder."""
-    rows = sum(math.ceil(count / row_multiple) * row_multiple for count in steps)
     encoder = shape.encoder * (1 + shape.encoder / PAIRS)
     said = shape.decoder_rows * shape.decoder
-    return rows * (encoder + said * (DECODER_TOKEN + (shape.decoder + shape.encoder) / PAIRS))
+    return sum(rows) * (encoder + said * (DECODER_TOKEN + (shape.decoder + shape.encoder) / PAIRS))

@@ -282,7 +282,6 @@ class Steps:
             encoder=config.encoder_length,
             decoder=config.decoder_length,
             packing=config.packing,
-            row_multiple=config.row_multiple,
             multiple=config.length_multiple,
         )
 

@@ -49,12 +49,6 @@ def test_uneven_lengths_fill_rows_well():
     assert min(filled(step, chosen(step))) > 0.8
 
 
-def test_rows_are_counted_as_the_mesh_divides_them():
-    """Of 6 inputs, 4 a row fill two rows, but 8 devices compute 8 of them."""
-    step = own_inputs([32] * 6, [32] * 6)
-    assert lay_out(step, chosen(step, row_multiple=8), packing=True).rows == 6
-
-
 def test_many_replies_to_one_input_get_decoder_rows_of_their_own():
     rng = np.random.default_rng(0)
     step = Replies(np.repeat(np.arange(8), 8), np.full(64, 112), rng.integers(90, 150, 64))
