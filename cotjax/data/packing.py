@@ -18,7 +18,7 @@ class RowShape:
       encoder: S, tokens of an encoder row.
       decoder: T, tokens of a decoder row.
       segments: K, replies a decoder row at most.
-      decoder_rows: C, decoder rows that read one encoder row: row r is read by r * C and the next.
+      decoder_rows: C, decoder rows that read one encoder row: r * C to r * C + C - 1 read row r.
     """
 
     encoder: int

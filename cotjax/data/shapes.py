@@ -15,8 +15,8 @@ MAX_SEGMENTS = 128  # replies a decoder row at most
 INPUTS_A_ROW = (1, 2, 3, 4, 6, 8)  # encoder rows that are tried have room for so many on average
 DECODER_ROWS = (1, 2, 3, 4, 6, 8)  # that read one encoder row, where replies share inputs
 SLACK = (0.9, 1.0, 1.1, 1.2)  # decoder rows that are tried are so much longer than replies need
-# What a row costs, in terms of an encoder token's products: a decoder token's, which also goes
-# through cross-attention and the head, and as many pairs of tokens of attention (see docs).
+# What costs as much as a token of the encoder: a part of one of the decoder, which cross-attention
+# and head read too, or so many pairs of tokens in attention (by T5 small's steps on a CPU).
 DECODER_TOKEN = 1.5
 PAIRS = 800
 
@@ -57,12 +57,13 @@ def choose_shape(
     if not packing:
         return RowShape(encoder or least[0], decoder or least[1], 1)
     candidates = set(_candidates(surveyed, least, shortest, encoder, decoder, multiple))
-    bounds = {one: _cost(one, _least_rows(one, surveyed)) for one in candidates}
+    totals = [(_read_once(step).sum(), step.said.sum()) for step in surveyed]
+    bounds = {one: _cost(one, _least_rows(one, totals)) for one in candidates}
     best, lowest = None, math.inf
     for shape in sorted(candidates, key=lambda one: (bounds[one], dataclasses.astuple(one))):
         if bounds[shape] >= lowest:
             break
-        rows = [lay_out(step, shape, True).rows for step in surveyed]
+        rows = [lay_out(step, shape, packing).rows for step in surveyed]
         cost = _cost(shape, rows)
         if cost < lowest:
             best, lowest = shape, cost
@@ -122,11 +123,11 @@ def _read_once(step: Replies) -> np.ndarray:
     return step.read[np.unique(step.inputs, return_index=True)[1]]
 
 
-def _least_rows(shape: RowShape, surveyed: Sequence[Replies]) -> Iterator[int]:
-    """Rows of each step if there were no padding."""
-    said = shape.decoder_rows * shape.decoder
-    for step in surveyed:
-        yield math.ceil(max(_read_once(step).sum() / shape.encoder, step.said.sum() / said))
+def _least_rows(shape: RowShape, totals: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """Rows of each step that reads and says so many tokens if there were no padding."""
+    room = shape.decoder_rows * shape.decoder
+    for read, said in totals:
+        yield math.ceil(max(read / shape.encoder, said / room))
 
 
 def _cost(shape: RowShape, rows: Iterable[int]) -> float:

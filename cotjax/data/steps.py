@@ -148,18 +148,16 @@ class Steps:
         """Lays out a step of some rows of the table, as an epoch has them."""
         config = self.config
         places, kept = self._kept(targets, epoch)
-        tokens = self._lengths.tokens(targets, kept)
-        layout = lay_out(self._replies(targets, kept), self.shape, config.packing)
+        measured = self._measured(targets, kept)
+        layout = lay_out(self._replies(**measured), self.shape, config.packing)
         return Step(
             targets=targets,
             places=places,
             rationale_lengths=kept,
             streams=self.perturbed.streams(targets, epoch),
-            inputs=self._lengths.inputs(targets),
-            read=self._lengths.read(targets, kept),
-            tokens=tokens,
+            **measured,
             coefficients=loss_coefficients(
-                tokens,
+                measured["tokens"],
                 self._weights(targets),
                 config.order,
                 config.label_weight,
@@ -255,25 +253,35 @@ class Steps:
         places, lengths = self.perturbed.places(targets, epoch)
         return cut(places, lengths, self._lengths.fit(targets, lengths))
 
-    def _replies(self, targets: np.ndarray, kept: np.ndarray) -> Replies:
-        """What is to be laid out of targets with so many tokens of rationales."""
-        inputs = self._lengths.inputs(targets)
+    def _measured(self, targets: np.ndarray, kept: np.ndarray) -> dict[str, np.ndarray]:
+        """`Step`'s inputs, read and tokens of targets with so many tokens of rationales."""
+        lengths = self._lengths
+        return {
+            "inputs": lengths.inputs(targets),
+            "read": lengths.read(targets, kept),
+            "tokens": lengths.tokens(targets, kept),
+        }
+
+    def _replies(self, inputs: np.ndarray, read: np.ndarray, tokens: np.ndarray) -> Replies:
+        """What is to be laid out of what was measured."""
         own_passes = self.config.order.reads_rationale
         return Replies(
             inputs=np.arange(inputs.size) if own_passes else inputs.ravel(),
-            read=self._lengths.read(targets, kept).ravel(),
-            said=self._lengths.tokens(targets, kept).sum(axis=-1).ravel(),
+            read=read.ravel(),
+            said=tokens.sum(axis=-1).ravel(),
         )
 
     def _choose_shape(self) -> RowShape:
         """The shape of rows that hold any reply, whatever an epoch draws for its rationale."""
         config, everything = self.config, np.arange(self.table.num_targets)
         drawn = (self.perturbed.lengths, self.perturbed.most())
-        replies = [self._replies(everything, self._lengths.fit(everything, one)) for one in drawn]
+        kept = [(everything, self._lengths.fit(everything, lengths)) for lengths in drawn]
+        replies = [self._replies(**self._measured(*both)) for both in kept]
         steps = -(-SURVEYED_REPLIES // (config.batch_size * len(config.order.replies)))
         surveyed = [self.targets(step) for step in range(min(steps, self._full_steps))]
+        kept = [(targets, self._kept(targets, epoch)[1]) for targets, epoch in surveyed]
         return choose_shape(
-            [self._replies(targets, self._kept(targets, epoch)[1]) for targets, epoch in surveyed],
+            [self._replies(**self._measured(*both)) for both in kept],
             longest=(
                 max(int(one.read.max()) for one in replies),
                 max(int(one.said.max()) for one in replies),

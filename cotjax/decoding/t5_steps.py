@@ -26,13 +26,12 @@ def begin(
     and once, and is never repeated for beams, nor for samples that `feed` is mapped over.
     """
     config = _unrolled(config)
-    model, params = T5(config), _in_compute_dtype(config, params)
+    model, params = T5(config), _as_read(config, params)
     apart, together = layers_apart(config)
-    layers = {stack: apart(params[stack]["layers"]) for stack in STACKS}
 
     def run(method: Callable, *arguments):
         """Applies the model, whose layers are put together where they are used."""
-        stacks = {s: {**params[s], "layers": together(layers[s])} for s in STACKS}
+        stacks = {s: {**params[s], "layers": together(params[s]["layers"])} for s in STACKS}
         return model.apply({"params": params | stacks}, *arguments, method=method)
 
     encoded = run(T5.encode, encoder_tokens, encoder_segments)
@@ -59,9 +58,7 @@ def unstack(config: T5Config, params: dict) -> dict:
 
     Decoding takes parameters as training has them too, but then copies all layers for every batch.
     """
-    apart, _ = layers_apart(_unrolled(config))
-    stacks = {s: {**params[s], "layers": apart(params[s]["layers"])} for s in STACKS}
-    return params | stacks
+    return _as_read(config, params)
 
 
 def _unrolled(config: T5Config) -> T5Config:
@@ -69,14 +66,17 @@ def _unrolled(config: T5Config) -> T5Config:
     return dataclasses.replace(config, scan_layers=False)
 
 
-def _in_compute_dtype(config: T5Config, params: dict) -> dict:
-    """The same weights as products read them: cast once, and not at every token."""
+def _as_read(config: T5Config, params: dict) -> dict:
+    """Layers apart, and weights as products read them: cast once, and not at every token."""
+    apart, _ = layers_apart(_unrolled(config))
 
     def cast(path: tuple, leaf: Array) -> Array:
         read = path[-1].key == "kernel" or path[0].key == "shared"
         return leaf.astype(config.dtype) if read else leaf
 
-    return jax.tree_util.tree_map_with_path(cast, params)
+    params = jax.tree_util.tree_map_with_path(cast, params)
+    stacks = {s: {**params[s], "layers": apart(params[s]["layers"])} for s in STACKS}
+    return params | stacks
 
 
 def layers_apart(config: T5Config) -> tuple[Callable, Callable]:

@@ -107,7 +107,7 @@ def _replies(
 def _reply(
     experiment: Experiment, batch: dict[str, np.ndarray], row: int, segment: int
 ) -> ShownReply:
-    asked = row * len(batch["encoder_segments"]) // len(batch["decoder_segments"])
+    asked = row // experiment.steps.shape.decoder_rows
     read = batch["encoder_segments"][asked] == batch["segment_source"][row, segment]
     said = batch["decoder_segments"][row] == segment + 1
     target = batch["segment_target"][row, segment]
