@@ -235,12 +235,17 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P(BATCH_AXES))
 
 
+def batch_parts(mesh: Mesh) -> int:
+    """How many parts a batch is split into."""
+    return math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+
+
 def local_rows(mesh: Mesh, rows: int) -> slice:
     """The rows of a global batch of `rows` rows that this process must supply.
 
     An InputError where the data and fsdp axes do not divide the rows.
     """
-    parts = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    parts = batch_parts(mesh)
     if rows % parts:
         raise InputError(
             f"config.mesh: data x fsdp = {parts} does not divide a batch of {rows} rows; "
@@ -283,10 +288,28 @@ def constrain_batch(x: jax.Array) -> jax.Array:
     divide axis 0.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or x.shape[0] % math.prod(mesh.shape[axis] for axis in BATCH_AXES):
+    if mesh.empty or x.shape[0] % batch_parts(mesh):
         return x
     rest = (P.UNCONSTRAINED,) * (x.ndim - 1)
     return jax.lax.with_sharding_constraint(x, P(BATCH_AXES, *rest))
+
+
+def constrain_rows(tree: Any, *axes: str | None) -> Any:
+    """Splits axis 0 of all arrays over the batch axes, further ones as named; the rest is whole.
+
+    So that a program hands on what the next one, or itself, was compiled for. Does nothing without
+    a mesh in context, and leaves whole what the mesh does not divide.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return tree
+
+    def split(x: jax.Array) -> jax.Array:
+        axes_of = zip(("batch", *axes), x.shape, strict=False)
+        spec = P(*(_mesh_axis(axis, size, mesh) for axis, size in axes_of))
+        return jax.lax.with_sharding_constraint(x, spec)
+
+    return jax.tree.map(split, tree)
 
 
 def gather_width(table: jax.Array) -> jax.Array:

@@ -10,7 +10,8 @@ from ml_collections.config_dict import ConfigDict
 
 from cotjax.compiling.planned import Planned, plan
 from cotjax.data.work import Work
-from cotjax.evaluation.generation import configured_search, write
+from cotjax.decoding.writer import Asked
+from cotjax.evaluation.generation import configured_search, writer_of
 from cotjax.mesh import BATCH_AXES, batch_sharding
 from cotjax.training.optimizer import OptimizerConfig
 from cotjax.training.step import abstract_state
@@ -35,16 +36,11 @@ class PlannedDecoding(Planned):
 
     def trace(self) -> jax.stages.Traced:
         """The loop as JAX sees it, ready to be lowered and compiled."""
-        search = configured_search(self.config)
-
-        def decode(params, tokens, segments, prefix):
-            batch = {"encoder_tokens": tokens, "encoder_segments": segments, "prefix": prefix}
-            return write(self.model, search, params, batch, max_tokens=self.decoder)
-
+        writer = writer_of(self.model, configured_search(self.config), self.decoder)
         params = abstract_state(self.model, OptimizerConfig(), self.mesh).params
         with jax.set_mesh(self.mesh):
             inputs = self._rows(self.encoder)
-            return jax.jit(decode).trace(params, inputs, inputs, self._rows(0))
+            return writer.write.trace(writer, params, Asked(inputs, inputs, self._rows(0)))
 
     def _rows(self, width: int) -> jax.ShapeDtypeStruct:
         sharding = batch_sharding(self.mesh)

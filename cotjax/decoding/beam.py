@@ -10,15 +10,14 @@ bits, and not a copy of the parent's cache.
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from cotjax.decoding.t5_steps import begin, new_cache
+from cotjax.decoding.writer import Slots, Source, Writer, select
 from cotjax.decoding.written import Generated, ends_with, nothing, write
-from cotjax.models.t5 import T5Config
 
 BLOCK = 256  # tokens; about the square root of a vocabulary's size
 
@@ -57,87 +56,88 @@ class Beams(NamedTuple):
         return jax.tree.map(lambda leaf: _take(leaf, places), self)
 
 
-class _Loop(NamedTuple):
-    """What one step of decoding hands to the next."""
+class _Text(NamedTuple):
+    """What the beams of each row have written."""
 
-    index: Array  # position in the decoder
-    tokens: Array  # [batch, beams], the decoder's next inputs
-    cache: Any  # see `t5_steps.new_cache`; of each position, all beams' tokens
-    paths: Array  # bool [batch, beams, positions, beams], which of these a beam goes on from
+    tokens: Array  # [rows, beams], read next
+    paths: Array  # bool [rows, beams, ring, beams], which of the cache's a beam goes on from
     running: Beams  # by log-probability
     finished: Beams  # by score
-    done: Array  # [batch]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1), static_argnames=("max_tokens", "stops"))
-def beam_search(
-    config: T5Config,
-    search: BeamSearch,
-    params: dict,
-    encoder_tokens: Array,
-    encoder_segments: Array,
-    prefix: Array,
-    *,
-    max_tokens: int,
-    stops: tuple[tuple[int, ...], ...] = (),
-) -> Generated:
-    """Writes the best text found for each row; see `generate.greedy` for the arguments.
+@dataclasses.dataclass(frozen=True)
+class BeamWriter(Writer):
+    """Writes the best text found to each input.
 
     A row is done when no running text, as long as it is now, would have a better score than the
-    worst of as many finished ones as there are beams; what runs out of tokens is finished too. A
-    row is encoded once, and all of its beams attend to the same keys and values of it.
+    worst of as many finished ones as there are beams; what runs out of tokens is finished too. An
+    input is encoded once, and all of its beams attend to the same keys and values of it.
+
+    Attributes:
+      search: How texts are searched for.
     """
-    feed = begin(config, params, encoder_tokens, encoder_segments)
-    batch, beams = encoder_tokens.shape[0], search.num_beams
-    steps = prefix.shape[1] + max_tokens
-    forced_tokens = jnp.pad(prefix.astype(jnp.int32), ((0, 0), (0, 1)))
-    # Every text may end in each of these ways, and yet as many as there are beams must go on.
-    keep = (2 + len(stops)) * beams
 
-    def going_on(loop: _Loop) -> Array:
-        return (loop.index < steps) & ~jnp.all(loop.done)
+    search: BeamSearch = BeamSearch(num_beams=4)
 
-    def step(loop: _Loop) -> _Loop:
-        here = jnp.arange(steps)[:, None] == loop.index
-        paths = loop.paths | (here & jnp.eye(beams, dtype=bool)[:, None])
-        logits, cache = feed(loop.tokens, loop.index, loop.cache, paths)
-        forced = forced_tokens[:, jnp.minimum(loop.index, prefix.shape[1])]  # [batch]
-        free = (forced == 0) & ~loop.done
+    def rows(self, source: Source) -> tuple[int, int]:
+        """The beams of a row stand side by side in the cache."""
+        return len(source.segments), self.search.num_beams
 
-        found, parents, chosen = _continue(loop.running, logits, keep)
-        ends = (chosen == config.eos_token_id) | ends_with(found.written, stops)
-        ends |= found.written.lengths == max_tokens
+    def blank(self, rows: int, ring: int) -> _Text:
+        """See `Writer.blank`."""
+        beams = self.search.num_beams
+        none = jnp.full((rows, beams), -jnp.inf, self.config.wide_dtype)
+        nobody = Beams(nothing((rows, beams), self.max_tokens), none)
+        return _Text(
+            tokens=jnp.full((rows, beams), self.config.decoder_start_token_id, jnp.int32),
+            paths=jnp.zeros((rows, beams, ring, beams), bool),
+            running=nobody._replace(scores=none.at[:, 0].set(0)),  # the others would be its twins
+            finished=nobody,
+        )
+
+    def reading(self, text: _Text, ages: Array, position: Array) -> tuple[Array, Array]:
+        """A beam sees its path, and the token that it is fed."""
+        here = (ages == 0)[:, None] & jnp.eye(len(text.tokens[0]), dtype=bool)[:, None]
+        return text.tokens, text.paths | here
+
+    def grow(
+        self,
+        text: _Text,
+        seen: Array,
+        logits: Array,
+        forced: Array,
+        done: Array,
+        keys: Array | None,
+    ) -> tuple[_Text, Array]:
+        """See `Writer.grow`."""
+        search, beams = self.search, self.search.num_beams
+        free = (forced == 0) & ~done
+        # Every text may end in each of these ways, and yet as many as there are beams must go on.
+        keep = (2 + len(self.stops)) * beams
+        found, parents, chosen = _continue(text.running, logits, keep)
+        ends = (chosen == self.config.eos_token_id) | ends_with(found.written, self.stops)
+        ends |= found.written.lengths == self.max_tokens
         among_the_best = jnp.arange(keep) < beams
         scores = search.score(found.scores, found.written.lengths)
         scores = jnp.where(ends & among_the_best & free[:, None], scores, -jnp.inf)
-        finished = _best(_join(loop.finished, found._replace(scores=scores)), beams)
+        finished = _best(_join(text.finished, found._replace(scores=scores)), beams)
 
         going = jnp.where(ends, -jnp.inf, found.scores)
         running, followed = jax.lax.top_k(going, beams)
         running = found.take(followed)._replace(scores=running)
         parents = jnp.where(free[:, None], _take(parents, followed), jnp.arange(beams))
-        running = jax.tree.map(functools.partial(_where, free), running, loop.running)
+        running = jax.tree.map(functools.partial(select, free), running, text.running)
         tokens = jnp.where(forced[:, None] == 0, _take(chosen, followed), forced[:, None])
 
         likeliest = search.score(running.scores[:, 0], running.written.lengths[:, 0])
         hopeless = ~(likeliest > finished.scores[:, -1])
-        full = running.written.lengths[:, 0] == max_tokens
-        done = loop.done | (free & (hopeless | full))
-        return _Loop(loop.index + 1, tokens, cache, _take(paths, parents), running, finished, done)
+        full = running.written.lengths[:, 0] == self.max_tokens
+        text = _Text(tokens, _take(seen, parents), running, finished)
+        return text, done | (free & (hopeless | full))
 
-    dtype = config.wide_dtype
-    none = Beams(nothing((batch, beams), max_tokens), jnp.full((batch, beams), -jnp.inf, dtype))
-    first = _Loop(
-        index=jnp.int32(0),
-        tokens=jnp.full((batch, beams), config.decoder_start_token_id, jnp.int32),
-        cache=new_cache(config, batch, steps * beams),
-        paths=jnp.zeros((batch, beams, steps, beams), bool),
-        running=none._replace(scores=none.scores.at[:, 0].set(0)),  # the others would be its twins
-        finished=none,
-        done=jnp.all(encoder_segments == 0, axis=1),
-    )
-    loop = jax.lax.while_loop(going_on, step, first)
-    return jax.tree.map(lambda leaf: leaf[:, 0], loop.finished.written)
+    def result(self, slots: Slots) -> Generated:
+        """The best text of each slot."""
+        return jax.tree.map(lambda leaf: leaf[:, 0], slots.text.finished.written)
 
 
 def _continue(running: Beams, logits: Array, keep: int) -> tuple[Beams, Array, Array]:
@@ -182,8 +182,3 @@ def _join(some: Beams, others: Beams) -> Beams:
 def _take(leaf: Array, places: Array) -> Array:
     """What stands at the places [batch, n] of axis 1, [batch, n, ..]."""
     return jnp.take_along_axis(leaf, places.reshape(*places.shape, *[1] * (leaf.ndim - 2)), axis=1)
-
-
-def _where(rows: Array, leaf: Array, other: Array) -> Array:
-    """`leaf` [batch, ..] in some rows [batch], `other` in the others."""
-    return jnp.where(rows.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, other)

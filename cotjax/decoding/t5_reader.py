@@ -5,14 +5,15 @@ no shared prefix.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from cotjax.decoding import t5_steps
 from cotjax.decoding.engine import Sizes
-from cotjax.decoding.t5_steps import layers_apart
 from cotjax.errors import InputError
 from cotjax.mesh import LogicalAxes
 from cotjax.models.t5 import T5, T5Config, empty_cache
@@ -50,7 +51,7 @@ class T5Reader:
 
     def empty(self, sizes: Sizes) -> T5Cache:
         """Returns a cache with room for so many tokens of each part."""
-        apart, _ = layers_apart(self.config)
+        apart, _ = _layers_apart(self.config)
         return T5Cache(
             prompts=apart(empty_cache(self.config, sizes.entries, sizes.question)),
             lengths=jnp.zeros(sizes.entries, jnp.int32),
@@ -69,7 +70,7 @@ class T5Reader:
         segments = (jnp.arange(tokens.shape[1]) < lengths[:, None]).astype(jnp.int32)
         encoded = model.apply(variables, tokens, segments, method=T5.encode)
         cross = model.apply(variables, encoded, method=T5.cross_cache)
-        apart, _ = layers_apart(self.config)
+        apart, _ = _layers_apart(self.config)
         prompts = jax.tree.map(
             lambda old, new: old.at[..., at, :, : tokens.shape[1], :].set(new),
             cache.prompts,
@@ -81,7 +82,7 @@ class T5Reader:
         self, params: dict, cache: T5Cache, token: Array, fed: Array, entry: Array
     ) -> tuple[Array, T5Cache]:
         """Logits [rows, vocab] after one more token [rows] at the place `fed` [rows]."""
-        apart, together = layers_apart(self.config)
+        apart, together = _layers_apart(self.config)
         layers = together(apart(params["decoder"]["layers"]))
         variables = {"params": {**params, "decoder": {**params["decoder"], "layers": layers}}}
 
@@ -89,10 +90,11 @@ class T5Reader:
             own, cross = (jax.tree.map(lambda x: x[:, None], together(x)) for x in (own, cross))
             places = jax.tree.leaves(cross)[0].shape[-2]
             segments = (jnp.arange(places) < length).astype(jnp.int32)
-            logits, own = T5(self.config).apply(
-                variables, token[None], index, own, cross, segments[None], method=T5.decode_step
-            )
-            return logits[0], apart(jax.tree.map(lambda x: x[:, 0], own))
+            length = jax.tree.leaves(own)[0].shape[-2]
+            seen = (jnp.arange(length) <= index)[None, None, :, None]
+            read = token[None, None], index, own, cross, segments[None], seen
+            logits, own = T5(self.config).apply(variables, *read, method=T5.decode_step)
+            return logits[0, 0], apart(jax.tree.map(lambda x: x[:, 0], own))
 
         rows = 1 if self.config.scan_layers else 0
         cross = jax.tree.map(lambda x: jnp.take(x, entry, axis=rows, mode="clip"), cache.prompts)
@@ -100,3 +102,10 @@ class T5Reader:
             token, fed, cache.own, cross, cache.lengths[entry]
         )
         return logits, cache._replace(own=own)
+
+
+def _layers_apart(config: T5Config) -> tuple[Callable, Callable]:
+    """Functions that take stacked layers apart and put them together, where they are unrolled."""
+    if config.scan_layers:
+        return (lambda tree: tree), (lambda tree: tree)
+    return t5_steps.apart, t5_steps.together

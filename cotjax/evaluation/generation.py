@@ -1,24 +1,29 @@
-"""What a student writes, batch after batch: the likeliest answer, or several samples.
+"""What a student writes: the likeliest answer to each input, or several samples.
 
 Inputs of like length stand together, and what is written comes back in the order of the inputs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from ml_collections.config_dict import ConfigDict
 from rich.progress import Progress
 
-from cotjax.decoding.beam import BeamSearch, beam_search
-from cotjax.decoding.generate import greedy, sampled
+from cotjax.decoding.beam import BeamSearch, BeamWriter
+from cotjax.decoding.generate import Sampler
 from cotjax.decoding.sampling import Method
 from cotjax.decoding.t5_steps import unstack
-from cotjax.decoding.written import Generated
+from cotjax.decoding.writer import Asked, Writer
 from cotjax.evaluation.batching import Rows, advancing, group, to_devices, to_host
 from cotjax.evaluation.student import Student
-from cotjax.models.t5 import T5, T5Config
+from cotjax.mesh import batch_parts
+from cotjax.models.t5 import T5Config
+
+SHARE = 4  # of the slots of a batch: as many inputs are encoded at once when others have ended
 
 
 def configured_search(config: ConfigDict) -> BeamSearch | None:
@@ -29,20 +34,16 @@ def configured_search(config: ConfigDict) -> BeamSearch | None:
     return BeamSearch(evaluation.num_beams, evaluation.length_penalty)
 
 
-def write(
+def writer_of(
     config: T5Config,
     search: BeamSearch | None,
-    params: Any,
-    batch: dict[str, jax.Array],
-    *,
     max_tokens: int,
     stops: tuple[tuple[int, ...], ...] = (),
-) -> Generated:
-    """What a student writes to a batch of encoder tokens, encoder segments and prefixes."""
-    limits = {"max_tokens": max_tokens, "stops": stops}
+) -> Writer:
+    """How a student writes the best text that it finds; see `generate`."""
     if search is None:
-        return greedy(T5(config), params, **batch, **limits)
-    return beam_search(config, search, params, **batch, **limits)
+        return Sampler(config, max_tokens, stops)
+    return BeamWriter(config, max_tokens, stops, search)
 
 
 def generate(
@@ -71,12 +72,9 @@ def generate(
     Returns:
       Tokens for every input, in the order of the inputs, on any number of devices.
     """
-
-    def answer(params: Any, rows: Rows, batch: dict[str, jax.Array]) -> Generated:
-        return write(student.config, search, params, batch, max_tokens=max_tokens, stops=stops)
-
     answers: list[list[int]] = [[] for _ in inputs]
-    written = _in_batches(student, inputs, prefixes, answer, batch_size, "generate", progress)
+    writer = writer_of(student.config, search, max_tokens, stops)
+    written = _write_all(student, writer, inputs, prefixes, None, batch_size, progress)
     for member, tokens, length in written:
         answers[member] = tokens[:length].tolist()
     return answers
@@ -105,23 +103,10 @@ def sample(
     Returns:
       For every input its samples, which depend on their keys alone and not on what stands beside.
     """
-
-    def draw(params: Any, rows: Rows, batch: dict[str, jax.Array]) -> Generated:
-        own = np.zeros((rows.count, *keys.shape[1:]), np.uint32)
-        own[: len(rows.members)] = keys[rows.members]
-        return sampled(
-            T5(student.config),
-            params,
-            **batch,
-            **to_devices({"keys": own}, student.mesh),
-            method=method,
-            max_tokens=max_tokens,
-            stops=stops,
-        )
-
     answers: list[list[list[int]]] = [[] for _ in inputs]
+    writer = Sampler(student.config, max_tokens, stops, method)
     at_once = max(batch_size // keys.shape[1], 1)
-    written = _in_batches(student, inputs, prefixes, draw, at_once, "sample", progress)
+    written = _write_all(student, writer, inputs, prefixes, keys, at_once, progress)
     for member, tokens, lengths in written:
         answers[member] = [
             row[:length].tolist() for row, length in zip(tokens, lengths, strict=True)
@@ -129,33 +114,84 @@ def sample(
     return answers
 
 
-def _in_batches(
+def _write_all(
     student: Student,
+    writer: Writer,
     inputs: Sequence[Sequence[int]],
     prefixes: Sequence[Sequence[int]] | None,
-    decode: Callable[[Any, Rows, dict[str, jax.Array]], Generated],
+    keys: np.ndarray | None,
     batch_size: int,
-    description: str,
     progress: Progress | None,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yields the number of every input with what `decode` makes of it: tokens and lengths.
-
-    `decode` gets the parameters as decoding reads them, the rows, and their batch.
-    """
+    """Yields the number of every input with what is written to it: tokens and lengths."""
     prefixes = prefixes or [[]] * len(inputs)
     lengths = [(len(i), len(prefix)) for i, prefix in zip(inputs, prefixes, strict=True)]
     with jax.set_mesh(student.mesh):
         params = unstack(student.config, student.params)
-    with advancing(progress, description, len(inputs)) as advance:
-        for rows in group(lengths, student.mesh, batch_size):
-            members = [inputs[member] for member in rows.members]
-            batch = {
-                "encoder_tokens": rows.fill(members),
-                "encoder_segments": rows.fill([[1] * len(tokens) for tokens in members]),
-                "prefix": rows.fill([prefixes[member] for member in rows.members], axis=1),
-            }
-            batch = to_devices(batch, student.mesh)
-            with jax.set_mesh(student.mesh):
-                written = to_host(decode(params, rows, batch))
-            yield from zip(rows.members, *written, strict=False)
-            advance(len(members))
+
+    def ask(members: list[int], shape: tuple[int, ...], count: int) -> Asked:
+        rows = Rows(members, count, shape)
+        read = [inputs[member] for member in members]
+        batch = {
+            "tokens": rows.fill(read),
+            "segments": rows.fill([[1] * len(tokens) for tokens in read]),
+            "prefix": rows.fill([prefixes[member] for member in members], axis=1),
+        }
+        if keys is not None:
+            batch["keys"] = np.zeros((count, *keys.shape[1:]), np.uint32)
+            batch["keys"][: len(members)] = keys[members]
+        return Asked(**to_devices(batch, student.mesh))
+
+    with advancing(progress, "generate", len(inputs)) as advance:
+        for same in _streams(group(lengths, student.mesh, batch_size)):
+            for done in _in_slots(student.mesh, writer, params, ask, same):
+                yield from done
+                advance(len(done))
+
+
+def _streams(batches: Iterable[Rows]) -> Iterator[list[Rows]]:
+    """Batches that share slots: no input has a quarter of the longest one's length or less.
+
+    Another program to encode shorter inputs costs less than to wait until all slots are done.
+    """
+    stream: list[Rows] = []
+    for batch in batches:
+        if stream and stream[0].lengths[0] > 4 * batch.lengths[0]:
+            yield stream
+            stream = []
+        stream.append(batch)
+    if stream:
+        yield stream
+
+
+def _in_slots(
+    mesh: Mesh,
+    writer: Writer,
+    params: Any,
+    ask: Callable[[list[int], tuple[int, ...], int], Asked],
+    batches: list[Rows],
+) -> Iterator[list[tuple[int, np.ndarray, np.ndarray]]]:
+    """Yields what is written to the inputs of some batches as it is done, in the slots of one.
+
+    Slots whose texts have ended are given the next inputs as soon as there are a few.
+    """
+    count, parts = batches[0].count, batch_parts(mesh)
+    few = parts * math.ceil(count / parts / SHARE)
+    prefix = max(batch.lengths[1] for batch in batches)
+    shapes = {member: (it.lengths[0], prefix) for it in batches for member in it.members}
+    waiting, owners = list(shapes), dict[int, int]()
+    with jax.set_mesh(mesh):
+        slots = writer.empty(params, ask([], shapes[waiting[0]], few), count)
+    while waiting or owners:
+        with jax.set_mesh(mesh):
+            while waiting and count - len(owners) >= min(few, len(waiting)):
+                members, waiting = waiting[:few], waiting[few:]
+                idle = [slot for slot in range(count) if slot not in owners][: len(members)]
+                owners |= dict(zip(idle, members, strict=True))
+                places = np.array([*idle, *[count] * (few - len(idle))])
+                asked = ask(members, shapes[members[0]], few)
+                slots = writer.fill(params, slots, asked, places)
+            slots = writer.advance(params, slots, min(few, len(waiting)) or count)
+            done, written = to_host(writer.look(slots))
+        ended = [slot for slot in owners if done[slot]]
+        yield [(owners.pop(slot), *(leaf[slot] for leaf in written)) for slot in ended]

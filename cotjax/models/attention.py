@@ -64,11 +64,14 @@ class RelativeBias(nn.Module):
         repeated = jnp.tile(band, (1, length))[:, length - 1 : -1]
         return repeated.reshape(1, -1, length, 2 * length - 1)[..., :length]
 
-    def row(self, index: Array, length: int) -> Array:
-        """Bias of the one query at position `index`, [1, heads, 1, length]."""
-        band = self._band(1 - length, length - 1)
-        row = jax.lax.dynamic_slice_in_dim(band, length - 1 - index, length, axis=1)
-        return row[None, :, None]
+    def ring(self, time: Array, length: int) -> Array:
+        """Bias of a query at `time` for the last `length` keys, [1, heads, 1, length].
+
+        They stand in a ring, in which the place of time t is t % length.
+        """
+        band = jnp.tile(self._band(1 - length, 0), (1, 2))
+        ring = jax.lax.dynamic_slice_in_dim(band, (-time - 1) % length, length, axis=1)
+        return ring[None, :, None]
 
     def _band(self, first: int, last: int) -> Array:
         """Bias of the relative positions from `first` to `last`, [heads, positions]."""
@@ -121,10 +124,10 @@ class Attention(nn.Module):
         return x + self._attend(self.norm(x), key, value, mask, None, deterministic, fused)
 
     def step(
-        self, x: Array, cache: dict[str, Array], index: Array, mask: Array, bias: Array
+        self, x: Array, cache: dict[str, Array], place: Array, mask: Array, bias: Array
     ) -> tuple[Array, dict[str, Array]]:
-        """Self-attention of tokens x [batch, beams, d_model] at `index`, which join the cache."""
-        normed, place = self.norm(x), index * x.shape[1]
+        """Self-attention of tokens x [rows, beams, d_model], which join the cache at `place`."""
+        normed = self.norm(x)
         key, value = self.key_value(normed)
         cache = {
             "key": jax.lax.dynamic_update_slice_in_dim(cache["key"], key, place, axis=2),
@@ -202,7 +205,8 @@ def _weighted_forward(scores: Array, value: Array) -> tuple[Array, tuple[Array, 
     exponentials = jnp.exp(scores - scores.max(axis=-1, keepdims=True))
     total = exponentials.sum(axis=-1).swapaxes(1, 2)[..., None]  # [batch, query, heads, 1]
     exponentials = exponentials.astype(value.dtype)
-    mean = jnp.einsum("bhqk,bhkd->bqhd", exponentials, value) / total
+    # Turned round afterwards: XLA's CPU compiler has no fast product that does it itself.
+    mean = jnp.einsum("bhqk,bhkd->bhqd", exponentials, value).swapaxes(1, 2) / total
     mean = mean.astype(value.dtype)
     return mean, (exponentials, total, value, mean)
 

@@ -118,41 +118,23 @@ class T5(nn.Module):
 
     def decode_step(
         self,
-        token: Array,
-        index: Array,
-        cache: dict[str, Array],
-        cross: dict[str, Array],
-        encoder_segments: Array,
-    ) -> tuple[Array, dict[str, Array]]:
-        """Logits [batch, vocab] after token [batch] at position `index`, and the cache with it.
-
-        `encoder_segments` [batch, S] may be a mask: every encoder token but 0 is read.
-        """
-        length = cache["key"].shape[3]
-        seen = (jnp.arange(length) <= index)[None, None, :, None]  # [1, 1, length, 1]
-        logits, cache = self.decode_beams(
-            token[:, None], index, cache, cross, encoder_segments, seen
-        )
-        return logits[:, 0], cache
-
-    def decode_beams(
-        self,
         tokens: Array,
-        index: Array,
+        time: Array,
         cache: dict[str, Array],
         cross: dict[str, Array],
         encoder_segments: Array,
         seen: Array,
     ) -> tuple[Array, dict[str, Array]]:
-        """Logits [batch, beams, vocab] after tokens [batch, beams] at `index`, and the cache.
+        """Logits [rows, beams, vocab] after tokens [rows, beams], and the cache with these.
 
-        The beams of a row read the same encoder. Their tokens of one position lie side by side in
-        the cache, whose keys and values never move: which of them go before a beam's token is told
-        by `seen`, bool [batch, beams, length, beams] (the last axis counts what the cache holds).
+        Each row of the encoder is read by one or more rows, which stand together. The beams of a
+        row lie side by side in the cache, a ring of `length` times whose keys and values never
+        move: which of them go before a beam's token is told by `seen`, bool
+        [rows, beams, length, beams] (the last axis counts what the cache holds).
+        `encoder_segments` [batch, S] may be a mask: every encoder token but 0 is read.
         """
-        x = self.embed(tokens)
         cross_mask = (encoder_segments != 0)[:, None, None]
-        x, cache = self.decoder.step(x, index, cache, cross, cross_mask, seen)
+        x, cache = self.decoder.step(self.embed(tokens), time, cache, cross, cross_mask, seen)
         return self.logits(x), cache
 
     def logits(self, x: Array) -> Array:

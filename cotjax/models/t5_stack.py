@@ -69,10 +69,13 @@ class Layer(nn.Module):
             ).reshape(x.shape)
         return constrain_batch(self.mlp(x, deterministic))
 
-    def step(self, x, cache, cross, index, mask, bias, cross_mask):
-        """The next states of a token of each beam x [batch, beams, d_model], and the cache."""
-        x, cache = self.self_attention.step(x, cache, index, mask, bias)
-        x = self.cross_attention.read(x, cross["key"], cross["value"], cross_mask)
+    def step(self, x, cache, cross, place, mask, bias, cross_mask):
+        """The next states of a token of each beam x [rows, beams, d_model], and the cache."""
+        x, cache = self.self_attention.step(x, cache, place, mask, bias)
+        together = x.reshape(len(cross["key"]), -1, x.shape[-1])  # the rows that read the same
+        x = self.cross_attention.read(together, cross["key"], cross["value"], cross_mask).reshape(
+            x.shape
+        )
         return constrain_batch(self.mlp(x)), cache
 
 
@@ -109,17 +112,17 @@ class Stack(nn.Module):
 
         return self._scan(layer, encoded)[1]
 
-    def step(self, x, index, cache, cross, cross_mask, seen):
-        """The final states of embedded tokens x [batch, beams, d_model] at `index`, and the cache.
+    def step(self, x, time, cache, cross, cross_mask, seen):
+        """The final states of embedded tokens x [rows, beams, d_model], and the cache.
 
-        See `T5.decode_beams`.
+        See `T5.decode_step`.
         """
-        batch, beams, length, _ = seen.shape
-        mask = seen.reshape(batch, 1, beams, -1)
-        bias = jnp.repeat(self.relative_bias.row(index, length), beams, axis=-1)
+        rows, beams, length, _ = seen.shape
+        mask = seen.reshape(rows, 1, beams, -1)
+        bias = jnp.repeat(self.relative_bias.ring(time, length), beams, axis=-1)
 
         def layer(module, x, cache, cross):
-            return module.step(x, cache, cross, index, mask, bias, cross_mask)
+            return module.step(x, cache, cross, time % length * beams, mask, bias, cross_mask)
 
         x, cache = self._scan(layer, x, cache, cross)
         return self.final_norm(x), cache

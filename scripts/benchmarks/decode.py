@@ -87,8 +87,8 @@ def run(options: Options) -> Figures:
             case.name: _measure(case, start, inputs, options.repetitions) for case in CASES
         }
     orders = label_orders(tokenizer, [one for one in asked if one.rationales][:LABEL_QUESTIONS])
-    figures["label first"] = _take_turns(
-        "label first", dict.fromkeys(orders, start[OURS]), orders, options.repetitions
+    figures["label first"] = _without_texts(
+        _take_turns("label first", dict.fromkeys(orders, start[OURS]), orders, options.repetitions)
     )
     summary = {
         name: {program: medians(turns) for program, turns in programs.items()}
@@ -119,6 +119,13 @@ def _measure(
         same = sum(ours == its for ours, its in pairs)
         for figures in turns:
             figures["same_texts"] = same
+    return _without_texts(measured)
+
+
+def _without_texts(measured: dict[str, list[Figures]]) -> dict[str, list[Figures]]:
+    """What was measured, without what was written."""
+    for turns in measured.values():
+        for figures in turns:
             del figures["written"]
     return measured
 

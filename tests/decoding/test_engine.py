@@ -10,15 +10,15 @@ import torch
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from cotjax.decoding import generate
 from cotjax.decoding.engine import Rules, Sizes
+from cotjax.decoding.generate import Sampler
 from cotjax.decoding.limits import Limits
 from cotjax.decoding.memory import with_slots
 from cotjax.decoding.sampling import Contrastive, Greedy, Temperature
 from cotjax.decoding.scheduler import Prompt, Scheduler
 from cotjax.decoding.t5_reader import T5Reader
+from cotjax.decoding.writer import Asked
 from cotjax.mesh import make_mesh
-from cotjax.models.t5 import T5
 from tests.decoding.causal_jobs import ENDS, PREFIX, TOKENS, prompts, rescore, run, texts
 from tests.decoding.scripted import Letters
 from tests.models.causal_reference import make_reference
@@ -153,7 +153,8 @@ def test_a_t5_writes_what_its_greedy_decoder_does(tmp_path):
     config, params = convert(make_t5(gated=True), tmp_path, scan_layers=True)
     lengths = [9, 2, 17, 5, 12]
     tokens, segments = ragged(0, lengths)
-    expected = generate.greedy(T5(config), params, tokens, segments, max_tokens=10)
+    asked = Asked(tokens, segments, np.zeros((len(tokens), 0), np.int32))
+    expected = Sampler(config, 10).write(params, asked)
     mesh = make_mesh({"data": 4}, jax.devices()[:4])
     params = jax.device_put(params, NamedSharding(mesh, P()))
     sizes = Sizes(slots=0, contexts=1, entries=0, prefix=0, question=18, tokens=10)

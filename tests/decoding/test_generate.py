@@ -9,8 +9,9 @@ import pytest
 import torch
 import transformers
 
-from cotjax.decoding.generate import greedy, sampled
+from cotjax.decoding.generate import Sampler
 from cotjax.decoding.sampling import Temperature, keys_at, sample_key
+from cotjax.decoding.writer import Asked
 from cotjax.mesh import batch_sharding, leaf_shardings, make_mesh
 from cotjax.models import hf
 from cotjax.models.t5 import LOGICAL_AXES, T5
@@ -33,12 +34,13 @@ def student(tmp_path_factory):
     return convert(make_reference(gated=True), tmp_path_factory.mktemp("student"))
 
 
-def write(config, params, tokens, segments, **options):
-    """The rows that `greedy` writes, as lists of their own lengths; checks what comes after."""
-    options = {"max_tokens": MAX_TOKENS} | options
-    written = jax.device_get(greedy(T5(config), params, tokens, segments, **options))
-    assert written.tokens.shape == (len(tokens), options["max_tokens"])
-    after = np.arange(options["max_tokens"]) >= written.lengths[:, None]
+def write(config, params, tokens, segments, max_tokens=MAX_TOKENS, stops=(), prefix=None):
+    """The rows that are written greedily, each of its own length; checks what comes after."""
+    prefix = np.zeros((len(tokens), 0), np.int32) if prefix is None else prefix
+    asked = Asked(tokens, segments, prefix)
+    written = jax.device_get(Sampler(config, max_tokens, stops).write(params, asked))
+    assert written.tokens.shape == (len(tokens), max_tokens)
+    after = np.arange(max_tokens) >= written.lengths[:, None]
     np.testing.assert_array_equal(written.tokens[after], 0)
     return [row[:length].tolist() for row, length in zip(*written, strict=True)]
 
@@ -126,9 +128,7 @@ def test_samples_are_drawn_from_the_logits_of_transformers(reference):
     prefix = np.array([[7, 8, 9], [5, 0, 0]], np.int32)
     keys = np.array([[sample_key(0, str(row), number) for number in range(3)] for row in range(2)])
     method = Temperature(0.8)
-    written = sampled(
-        T5(config), params, tokens, segments, prefix, keys, method=method, max_tokens=6
-    )
+    written = Sampler(config, 6, (), method).write(params, Asked(tokens, segments, prefix, keys))
     for row, number in np.ndindex(2, 3):
         said, forced = [], [token for token in prefix[row].tolist() if token]
         while len(said) < 6 and 1 not in said:
@@ -159,10 +159,10 @@ def test_compiled_once_and_left_when_all_rows_are_done(student, monkeypatch):
     traces, steps = [], []
     decode_step = T5.decode_step
 
-    def counted(self, token, index, *rest):
-        traces.append(index)
-        jax.debug.callback(lambda i: steps.append(int(i)), index)
-        return decode_step(self, token, index, *rest)
+    def counted(self, tokens, time, *rest):
+        traces.append(time)
+        jax.debug.callback(lambda i: steps.append(int(i)), time)
+        return decode_step(self, tokens, time, *rest)
 
     monkeypatch.setattr(T5, "decode_step", counted)
     first = ragged(1, ENCODER_LENGTHS)

@@ -90,5 +90,9 @@ def evaluated(workdir: Path) -> list[tuple[float, float]]:
 
 
 def _arrays(workdir: Path, item: str):
-    with ocp.StandardCheckpointer() as checkpointer:
-        return checkpointer.restore(workdir / "checkpoints" / str(STEPS) / item)
+    """As numpy has them: the devices that they lay on may not be here."""
+    folder = workdir / "checkpoints" / str(STEPS) / item
+    with ocp.PyTreeCheckpointer() as checkpointer:
+        leaves = checkpointer.metadata(folder).item_metadata.tree
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), leaves)
+        return checkpointer.restore(folder, restore_args=as_numpy)

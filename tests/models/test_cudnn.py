@@ -52,7 +52,7 @@ def test_decoding_leaves_single_tokens_to_xla(beams, monkeypatch):
         cache, tokens = empty_cache(config, 2, 4 * beams), jnp.ones((2, beams), jnp.int32)
         seen = jnp.ones((2, beams, 4, beams), bool)
         rest = (0, cache, cross, jnp.ones((2, 16), jnp.int32), seen)
-        return T5(config).apply({"params": params}, tokens, *rest, method="decode_beams")
+        return T5(config).apply({"params": params}, tokens, *rest, method="decode_step")
 
     logits, _ = jax.eval_shape(step, params)
     assert logits.shape == (2, beams, config.vocab_size)

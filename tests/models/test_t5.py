@@ -254,8 +254,8 @@ def test_remat_remembers_less():
     assert remembered("full") < remembered("dots") < remembered("none")
 
 
-@pytest.mark.parametrize("scan_layers", [False, True])
-def test_cached_decoding_equals_uncached(float64, scan_layers):
+@pytest.mark.parametrize(("scan_layers", "begun"), [(False, 0), (True, 0), (False, 33)])
+def test_cached_decoding_equals_uncached(float64, scan_layers, begun):
     config = dataclasses.replace(TINY64, scan_layers=scan_layers)
     variables = {"params": make_params(config)}
     tokens, segments = ragged(1, [9, 4])
@@ -266,8 +266,11 @@ def test_cached_decoding_equals_uncached(float64, scan_layers):
     cache = empty_cache(config, 2, 50)
     step = jax.jit(functools.partial(apply, method=T5.decode_step))
     for index in range(40):
-        logits, cache = step(inputs[:, index], index, cache, cross, segments)
-        np.testing.assert_allclose(logits, expected[:, index], rtol=0, atol=1e-9)
+        time = begun + index  # the cache is a ring
+        seen = (time - np.arange(50)) % 50 <= index
+        seen = np.tile(seen[:, None], (2, 1, 1, 1))
+        logits, cache = step(inputs[:, index, None], time, cache, cross, segments, seen)
+        np.testing.assert_allclose(logits[:, 0], expected[:, index], rtol=0, atol=1e-9)
 
 
 def test_sharded_logits_equal_those_of_one_device():

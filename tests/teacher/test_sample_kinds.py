@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from cotjax.decoding.generate import greedy
+from cotjax.decoding.generate import Sampler
+from cotjax.decoding.writer import Asked
 from cotjax.errors import InputError
 from cotjax.mesh import make_mesh
-from cotjax.models.t5 import T5
 from cotjax.teacher import sample as samples
 from cotjax.teacher.model import load_model
 from tests.models.reference import convert
@@ -192,7 +192,8 @@ def test_a_t5(tmp_path):
     for row, prompt in enumerate(asked):
         tokens[row, : lengths[row]] = (*prompt.prefix_ids, *prompt.question_ids)
     segments = (np.arange(max(lengths)) < np.array(lengths)[:, None]).astype(np.int32)
-    expected = greedy(T5(config_), params, tokens, segments, max_tokens=16)
+    asked = Asked(tokens, segments, np.zeros((COUNT, 0), np.int32))
+    expected = Sampler(config_, 16).write(params, asked)
     for entry in watcher.entries:
         row = int(entry.id.removeprefix("q"))
         ids = np.asarray(expected.tokens)[row, : expected.lengths[row]]
