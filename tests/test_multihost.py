@@ -135,7 +135,8 @@ def read_lines(file):
 def train_on(repository, tmp_path_factory):
     """Trains in a workdir on the devices of some processes."""
     cache = tmp_path_factory.mktemp("cache")
-    words = [f"--config.{k}={v}" for k, v in (FIELDS | {"data.cache": cache}).items()]
+    caches = {"data.cache": cache / "tokens", "compilation_cache_dir": cache / "compiled"}
+    words = [f"--config.{k}={v}" for k, v in (FIELDS | caches).items()]
     config_file = str(repository / "configs" / "default.py")
 
     def train_on(processes, workdir, program=TRAIN, codes=()):
