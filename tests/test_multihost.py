@@ -102,7 +102,8 @@ FIELDS = {
     "schedule.total_steps": STEPS,
     "checkpoint.every": STEPS // 2,
     "evaluation.every": STEPS,
-    "evaluation.max_questions": 12,
+    "evaluation.batch_size": 16,
+    "evaluation.max_questions": 40,  # so that slots are filled anew
     "evaluation.max_tokens": 4,
     "profile.log_every": 1,
 }

@@ -1,7 +1,6 @@
 """The decoding of a batch on devices that are described: shapes and shardings, no arrays."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import jax
@@ -10,16 +9,16 @@ from ml_collections.config_dict import ConfigDict
 
 from cotjax.compiling.planned import Planned, plan
 from cotjax.data.work import Work
-from cotjax.decoding.writer import Asked
+from cotjax.decoding.writer import Inputs, Writer
 from cotjax.evaluation.generation import configured_search, writer_of
-from cotjax.mesh import BATCH_AXES, batch_sharding
+from cotjax.mesh import batch_parts, batch_sharding
 from cotjax.training.optimizer import OptimizerConfig
 from cotjax.training.step import abstract_state
 from cotjax.training.throughput import forward_flops
 
 
 class PlannedDecoding(Planned):
-    """What evaluation does with a batch of questions, each of which writes all that it may."""
+    """What a batch of questions takes that is written to its end, each as much as it may be."""
 
     @property
     def model_flops(self) -> int:
@@ -39,8 +38,9 @@ class PlannedDecoding(Planned):
         writer = writer_of(self.model, configured_search(self.config), self.decoder)
         params = abstract_state(self.model, OptimizerConfig(), self.mesh).params
         with jax.set_mesh(self.mesh):
-            inputs = self._rows(self.encoder)
-            return writer.write.trace(writer, params, Asked(inputs, inputs, self._rows(0)))
+            tokens = self._rows(self.encoder)
+            batch = Inputs(tokens, tokens, self._rows(0))
+            return Writer.write.trace(writer, params, batch)
 
     def _rows(self, width: int) -> jax.ShapeDtypeStruct:
         sharding = batch_sharding(self.mesh)
@@ -53,7 +53,7 @@ def plan_decoding(config: ConfigDict, devices: Sequence[jax.Device]) -> PlannedD
     Questions are as long as the config lets them be; rows are rounded up to what the mesh divides.
     """
     step, data, evaluation = plan(config, devices), config.data, config.evaluation
-    multiple = math.prod(step.mesh.shape[axis] for axis in BATCH_AXES)
+    multiple = batch_parts(step.mesh)
     fields = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
     return PlannedDecoding(
         **fields

@@ -1,7 +1,6 @@
 """The train step of a config on devices that are described: shapes and shardings, no arrays."""
 
 import dataclasses
-import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from ml_collections.config_dict import ConfigDict
 from cotjax.config_rules import SIZES
 from cotjax.data.work import Work
 from cotjax.errors import InputError
-from cotjax.mesh import BATCH_AXES, batch_sharding, make_mesh
+from cotjax.mesh import batch_parts, batch_sharding, make_mesh
 from cotjax.models.hf import read_config, resolve
 from cotjax.models.t5_config import PRESETS, T5Config, check_attention, computation
 from cotjax.targets.orders import ORDERS
@@ -106,7 +105,7 @@ def plan(config: ConfigDict, devices: Sequence[jax.Device]) -> Planned:
     take fewer. Rows are rounded up to what mesh and accumulation divide.
     """
     mesh, data = make_mesh(config.mesh.to_dict(), devices), config.data
-    multiple = math.prod(mesh.shape[axis] for axis in BATCH_AXES) * config.optimizer.accumulation
+    multiple = batch_parts(mesh) * config.optimizer.accumulation
     check_attention(config.model.attention, devices[0].platform)
     replies = data.batch_size * len(ORDERS[data.order].replies)
     return Planned(

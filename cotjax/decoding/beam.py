@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from cotjax.decoding.writer import Slots, Source, Writer, select
+from cotjax.decoding.writer import Source, TextSlots, Writer, select
 from cotjax.decoding.written import Generated, ends_with, nothing, write
 
 BLOCK = 256  # tokens; about the square root of a vocabulary's size
@@ -65,7 +65,7 @@ class _Text(NamedTuple):
     finished: Beams  # by score
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BeamWriter(Writer):
     """Writes the best text found to each input.
 
@@ -77,7 +77,7 @@ class BeamWriter(Writer):
       search: How texts are searched for.
     """
 
-    search: BeamSearch = BeamSearch(num_beams=4)
+    search: BeamSearch
 
     def rows(self, source: Source) -> tuple[int, int]:
         """The beams of a row stand side by side in the cache."""
@@ -135,7 +135,7 @@ class BeamWriter(Writer):
         text = _Text(tokens, _take(seen, parents), running, finished)
         return text, done | (free & (hopeless | full))
 
-    def result(self, slots: Slots) -> Generated:
+    def result(self, slots: TextSlots) -> Generated:
         """The best text of each slot."""
         return jax.tree.map(lambda leaf: leaf[:, 0], slots.text.finished.written)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from cotjax.decoding.sampling import Greedy, Method, keys_at
-from cotjax.decoding.writer import Slots, Source, Writer
+from cotjax.decoding.writer import Source, TextSlots, Writer
 from cotjax.decoding.written import Generated, ends_with, nothing, write
 
 GREEDY = Greedy()
@@ -74,7 +74,7 @@ class Sampler(Writer):
         text = _Text(jnp.where(forced == 0, chosen, forced), written, ended)
         return text, done | jnp.all(ended.reshape(len(done), -1), axis=1)
 
-    def result(self, slots: Slots) -> Generated:
+    def result(self, slots: TextSlots) -> Generated:
         """Of each slot its text; or its samples, tokens [slots, samples, max_tokens]."""
         tokens, lengths = slots.text.written
         if slots.source.keys is None:

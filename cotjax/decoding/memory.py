@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from cotjax.decoding.engine import Reader, Sizes, abstract_slots
 from cotjax.errors import InputError
-from cotjax.mesh import BATCH_AXES
+from cotjax.mesh import batch_parts
 
 USABLE = 0.9  # of a device's memory: the rest is for what prompts leave behind while they are run
 MOST_SLOTS = {"cpu": 64}  # twice as many write a tenth faster on two cores, in twice the memory
@@ -54,7 +54,7 @@ class Need:
 
 def need(teacher: Sampled, sizes: Sizes, mesh: Mesh, stages: int = 1) -> Need:
     """What `stages` schedulers of these sizes take on each device; they share the parameters."""
-    rows = -(-sizes.rows // _batch_devices(mesh))
+    rows = -(-sizes.rows // batch_parts(mesh))
     return Need(
         params=_bytes(teacher.params),
         cache=stages * _bytes(abstract_slots(teacher.reader, sizes, mesh)),
@@ -86,7 +86,7 @@ def fit(
     Raises:
       InputError: with the arithmetic, where not even one slot a device fits, or not those wanted.
     """
-    multiple, room = _batch_devices(mesh), available(mesh)
+    multiple, room = batch_parts(mesh), available(mesh)
     if sizes.slots % multiple:
         raise InputError(
             f"config.sampling.slots={sizes.slots}: the mesh's data x fsdp = {multiple} must"
@@ -116,11 +116,6 @@ def with_slots(sizes: Sizes, slots: int, samples: int) -> Sizes:
     """
     entries = min(2 * -(-slots // samples) + 1, slots) * sizes.contexts
     return dataclasses.replace(sizes, slots=slots, entries=entries, samples=samples)
-
-
-def _batch_devices(mesh: Mesh) -> int:
-    """How many parts the rows of a batch are split into."""
-    return math.prod(mesh.shape[axis] for axis in BATCH_AXES)
 
 
 def _round_up(number: int, multiple: int) -> int:

@@ -90,8 +90,8 @@ class T5Reader:
             own, cross = (jax.tree.map(lambda x: x[:, None], together(x)) for x in (own, cross))
             places = jax.tree.leaves(cross)[0].shape[-2]
             segments = (jnp.arange(places) < length).astype(jnp.int32)
-            length = jax.tree.leaves(own)[0].shape[-2]
-            seen = (jnp.arange(length) <= index)[None, None, :, None]
+            room = jax.tree.leaves(own)[0].shape[-2]
+            seen = (jnp.arange(room) <= index)[None, None, :, None]
             read = token[None, None], index, own, cross, segments[None], seen
             logits, own = T5(self.config).apply(variables, *read, method=T5.decode_step)
             return logits[0, 0], apart(jax.tree.map(lambda x: x[:, 0], own))

@@ -1,10 +1,10 @@
 """Slots of a batch whose texts are written token by token, and filled anew when texts have ended.
 
 A slot whose text has ended waits for others of its batch no longer than until a few have ended:
-then they get the next inputs (continuous batching: Yu et al., 2022, "Orca", section 3), and nothing
-is compiled for it. All slots are fed at the same time, and the cache is a ring: a token stands at
-the remainder of its time. T5 knows positions by their distances alone, so a text may begin at any
-time; it just sees nothing that is older than itself.
+then they get the next inputs (continuous batching: Yu et al., 2022, "Orca", section 3). All slots
+are fed at the same time, and the cache is a ring, in which what is fed at a time stands at the
+remainder of it. T5 knows positions by their distances alone, so a text may begin at any time; it
+just sees nothing that is older than itself.
 """
 
 import abc
@@ -23,7 +23,7 @@ from cotjax.mesh import constrain_rows
 from cotjax.models.t5 import T5Config
 
 
-class Asked(NamedTuple):
+class Inputs(NamedTuple):
     """What is to be written to, one input a row.
 
     Attributes:
@@ -42,11 +42,11 @@ class Asked(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a slot's text goes on from; see `Asked`.
+    """What a slot's text goes on from; see `Inputs`.
 
     Attributes:
       cross: Keys and values of the encoder, of every layer.
-      segments, keys: As asked.
+      segments, keys: As in `Inputs`.
       prefix: With a last column of zeros: past what is forced, a text is free.
     """
 
@@ -56,7 +56,7 @@ class Source(NamedTuple):
     keys: Array | None
 
 
-class Slots(NamedTuple):
+class TextSlots(NamedTuple):
     """What the devices keep.
 
     Attributes:
@@ -93,77 +93,73 @@ class Writer(abc.ABC):
     max_tokens: int
     stops: tuple[tuple[int, ...], ...] = ()
 
+    def __post_init__(self):
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens={self.max_tokens}: a text has at least one token")
+
     @functools.partial(jax.jit, static_argnums=0)
-    def write(self, params: dict, asked: Asked) -> Generated:
-        """What is written to all inputs at once; compiled once for each shape."""
-        params, rows = unstack(self.config, params), len(asked.tokens)
-        slots = self.fill(params, self.empty(params, asked, rows), asked, jnp.arange(rows))
+    def write(self, params: dict, inputs: Inputs) -> Generated:
+        """What is written to a single batch, to its end; compiled once for each shape."""
+        params = unstack(self.config, params)
+        slots = self._slots(self._read(params, inputs))
         ring = self._ring(slots.source)  # told, so that who counts the loop's work knows of it
 
-        def going_on(slots: Slots) -> Array:
+        def going_on(slots: TextSlots) -> Array:
             return (slots.time < ring) & ~jnp.all(slots.done)
 
         return self.result(self._advance(params, slots, going_on))
 
-    @functools.partial(jax.jit, static_argnums=0)
-    def look(self, slots: Slots) -> tuple[Array, Generated]:
-        """Which slots are done, and what every slot has written."""
-        return slots.done, self.result(slots)
-
     @functools.partial(jax.jit, static_argnums=(0, 3))
-    def empty(self, params: dict, asked: Asked, slots: int) -> Slots:
-        """So many slots without anything to write, for inputs of the shape of `asked`."""
-        wide = asked._replace(prefix=_with_end(asked.prefix))
-        cross = jax.eval_shape(functools.partial(read, self.config), params, *asked[:2])
+    def empty(self, params: dict, inputs: Inputs, slots: int) -> TextSlots:
+        """So many slots without anything to write, for inputs of the shape of `inputs`."""
         source = jax.tree.map(
             lambda leaf: jnp.zeros((slots, *leaf.shape[1:]), leaf.dtype),
-            Source(cross, wide.segments, wide.prefix, wide.keys),
+            jax.eval_shape(self._read, params, inputs),
         )
-        rows, width = self.rows(source)
-        return _settled(
-            Slots(
-                time=jnp.int32(0),
-                begun=jnp.zeros(slots, jnp.int32),
-                source=source,
-                cache=new_cache(self.config, rows, self._ring(source) * width),
-                text=self.blank(rows, self._ring(source)),
-                done=jnp.ones(slots, bool),
-            )
-        )
+        return _settled(self._slots(source))
 
     @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
-    def fill(self, params: dict, slots: Slots, asked: Asked, places: Array) -> Slots:
-        """Begins a text for each input, in the slots at `places` [rows]; others are not there.
+    def fill(self, params: dict, slots: TextSlots, inputs: Inputs, places: Array) -> TextSlots:
+        """Begins a text for each input in the slot at its place, int32 [rows].
 
-        Inputs may be shorter than those that the slots are for.
+        What has a place behind the last slot is dropped. Inputs may be shorter than those that the
+        slots are for: each length is compiled once.
         """
-        old, length = slots.source, asked.tokens.shape[1]
+        old, length = slots.source, inputs.tokens.shape[1]
+        new = self._read(params, inputs)
+        segments = jnp.pad(new.segments, ((0, 0), (0, old.segments.shape[1] - length)))
         cross = jax.tree.map(
-            lambda old, new: old.at[places, :, :length].set(new, mode="drop"),
-            old.cross,
-            read(self.config, params, asked.tokens, asked.segments),
+            lambda old, new: old.at[places, :, :length].set(new, mode="drop"), old.cross, new.cross
         )
-        segments = jnp.pad(asked.segments, ((0, 0), (0, old.segments.shape[1] - length)))
         source = jax.tree.map(
             lambda old, new: old.at[places].set(new, mode="drop"),
             old._replace(cross=None),
-            Source(None, segments, _with_end(asked.prefix), asked.keys),
+            new._replace(cross=None, segments=segments),
         )._replace(cross=cross)
         taken = jnp.zeros(len(slots.done), bool).at[places].set(True, mode="drop")
-        blank = self.blank(self.rows(source)[0], self._ring(source))
+        blank = self._slots(source)
         return _settled(
             slots._replace(
                 begun=jnp.where(taken, slots.time, slots.begun),
                 source=source,
-                text=jax.tree.map(functools.partial(select, taken), blank, slots.text),
-                done=jnp.where(taken, ~jnp.any(source.segments, axis=1), slots.done),
+                text=jax.tree.map(functools.partial(select, taken), blank.text, slots.text),
+                done=jnp.where(taken, blank.done, slots.done),
             )
         )
 
     @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
-    def advance(self, params: dict, slots: Slots, enough: int) -> Slots:
-        """Writes on until `enough` slots are done, those that never began among them."""
-        return self._advance(params, slots, lambda slots: jnp.sum(slots.done) < enough)
+    def advance(self, params: dict, slots: TextSlots, enough: int) -> TextSlots:
+        """Writes on until `enough` slots are done, those that never began among them, or all."""
+
+        def going_on(slots: TextSlots) -> Array:
+            return (jnp.sum(slots.done) < enough) & ~jnp.all(slots.done)
+
+        return _settled(self._advance(params, slots, going_on))
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def look(self, slots: TextSlots) -> tuple[Array, Generated]:
+        """Which slots are done, and what every slot has written."""
+        return slots.done, self.result(slots)
 
     def rows(self, source: Source) -> tuple[int, int]:
         """How many rows the slots of a source have in the cache, and texts a row."""
@@ -205,13 +201,33 @@ class Writer(abc.ABC):
         """
 
     @abc.abstractmethod
-    def result(self, slots: Slots) -> Generated:
+    def result(self, slots: TextSlots) -> Generated:
         """What every slot has written."""
 
-    def _advance(self, params: dict, slots: Slots, going_on: Callable[[Slots], Array]) -> Slots:
+    def _read(self, params: dict, inputs: Inputs) -> Source:
+        """What texts to some inputs go on from."""
+        cross = read(self.config, params, inputs.tokens, inputs.segments)
+        prefix = jnp.pad(inputs.prefix.astype(jnp.int32), ((0, 0), (0, 1)))
+        return Source(cross, inputs.segments, prefix, inputs.keys)
+
+    def _slots(self, source: Source) -> TextSlots:
+        """Slots in which nothing is written yet; those without any encoder token are done."""
+        (rows, width), ring = self.rows(source), self._ring(source)
+        return TextSlots(
+            time=jnp.int32(0),
+            begun=jnp.zeros(len(source.segments), jnp.int32),
+            source=source,
+            cache=new_cache(self.config, rows, ring * width),
+            text=self.blank(rows, ring),
+            done=~jnp.any(source.segments, axis=1),
+        )
+
+    def _advance(
+        self, params: dict, slots: TextSlots, going_on: Callable[[TextSlots], Array]
+    ) -> TextSlots:
         source, ring = slots.source, self._ring(slots.source)
 
-        def step(slots: Slots) -> Slots:
+        def step(slots: TextSlots) -> TextSlots:
             position = slots.time - slots.begun
             ages = (slots.time - jnp.arange(ring)) % ring
             tokens, seen = self.reading(slots.text, ages, position)
@@ -223,7 +239,7 @@ class Writer(abc.ABC):
             return slots._replace(time=slots.time + 1, cache=cache, text=text, done=done)
 
         looped = slots._replace(source=None)  # what stays as it is
-        return _settled(jax.lax.while_loop(going_on, step, looped)._replace(source=source))
+        return jax.lax.while_loop(going_on, step, looped)._replace(source=source)
 
     def _ring(self, source: Source) -> int:
         """Places of the cache: as many as the longest text has tokens, the prefix's too."""
@@ -236,11 +252,7 @@ def select(slots: Array, leaf: Array, other: Array) -> Array:
     return jnp.where(rows.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, other)
 
 
-def _with_end(prefix: Array) -> Array:
-    return jnp.pad(prefix.astype(jnp.int32), ((0, 0), (0, 1)))
-
-
-def _settled(slots: Slots) -> Slots:
+def _settled(slots: TextSlots) -> TextSlots:
     """The same, split over the mesh in one way, whichever program hands it on."""
     cache, cross = constrain_rows((slots.cache, slots.source.cross), "heads")
     slots = constrain_rows(slots._replace(cache=None, source=slots.source._replace(cross=None)))

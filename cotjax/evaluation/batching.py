@@ -11,7 +11,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from rich.progress import Progress
 
-from cotjax.mesh import BATCH_AXES, local_rows, to_global
+from cotjax.mesh import batch_parts, local_rows, to_global
 
 SHORT = 32  # positions below which another shape would not be worth its compilation
 MULTIPLE = 8  # of which the positions of the longest rows are one
@@ -57,7 +57,7 @@ def group(
       most_positions: What rows times first length should not exceed on one device.
     """
     longest = [max(column) for column in zip(*lengths, strict=True)]
-    devices = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    devices = batch_parts(mesh)
     most = math.ceil(min(batch_size, len(lengths)) / devices)  # rows of a device
     waiting = sorted(range(len(lengths)), key=lambda example: lengths[example], reverse=True)
     while waiting:

@@ -4,6 +4,7 @@ Inputs of like length stand together, and what is written comes back in the orde
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -17,13 +18,13 @@ from cotjax.decoding.beam import BeamSearch, BeamWriter
 from cotjax.decoding.generate import Sampler
 from cotjax.decoding.sampling import Method
 from cotjax.decoding.t5_steps import unstack
-from cotjax.decoding.writer import Asked, Writer
+from cotjax.decoding.writer import Inputs, Writer
 from cotjax.evaluation.batching import Rows, advancing, group, to_devices, to_host
 from cotjax.evaluation.student import Student
 from cotjax.mesh import batch_parts
 from cotjax.models.t5 import T5Config
 
-SHARE = 4  # of the slots of a batch: as many inputs are encoded at once when others have ended
+REFILLS = 4  # of the slots of a batch one after the other: a quarter of them is encoded at once
 
 
 def configured_search(config: ConfigDict) -> BeamSearch | None:
@@ -43,7 +44,7 @@ def writer_of(
     """How a student writes the best text that it finds; see `generate`."""
     if search is None:
         return Sampler(config, max_tokens, stops)
-    return BeamWriter(config, max_tokens, stops, search)
+    return BeamWriter(config, max_tokens, stops, search=search)
 
 
 def generate(
@@ -74,7 +75,7 @@ def generate(
     """
     answers: list[list[int]] = [[] for _ in inputs]
     writer = writer_of(student.config, search, max_tokens, stops)
-    written = _write_all(student, writer, inputs, prefixes, None, batch_size, progress)
+    written = _write_all(student, writer, inputs, prefixes, None, batch_size, "generate", progress)
     for member, tokens, length in written:
         answers[member] = tokens[:length].tolist()
     return answers
@@ -101,12 +102,13 @@ def sample(
       batch_size: Samples at once; those of an input stand together.
 
     Returns:
-      For every input its samples, which depend on their keys alone and not on what stands beside.
+      For every input its samples. They depend on their keys and not on what stands beside them,
+      but for the order in which numbers are added up.
     """
     answers: list[list[list[int]]] = [[] for _ in inputs]
     writer = Sampler(student.config, max_tokens, stops, method)
     at_once = max(batch_size // keys.shape[1], 1)
-    written = _write_all(student, writer, inputs, prefixes, keys, at_once, progress)
+    written = _write_all(student, writer, inputs, prefixes, keys, at_once, "sample", progress)
     for member, tokens, lengths in written:
         answers[member] = [
             row[:length].tolist() for row, length in zip(tokens, lengths, strict=True)
@@ -121,77 +123,88 @@ def _write_all(
     prefixes: Sequence[Sequence[int]] | None,
     keys: np.ndarray | None,
     batch_size: int,
+    description: str,
     progress: Progress | None,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yields the number of every input with what is written to it: tokens and lengths."""
     prefixes = prefixes or [[]] * len(inputs)
     lengths = [(len(i), len(prefix)) for i, prefix in zip(inputs, prefixes, strict=True)]
-    with jax.set_mesh(student.mesh):
-        params = unstack(student.config, student.params)
 
-    def ask(members: list[int], shape: tuple[int, ...], count: int) -> Asked:
-        rows = Rows(members, count, shape)
-        read = [inputs[member] for member in members]
+    def lay_out(rows: Rows) -> Inputs:
+        tokens = [inputs[member] for member in rows.members]
         batch = {
-            "tokens": rows.fill(read),
-            "segments": rows.fill([[1] * len(tokens) for tokens in read]),
-            "prefix": rows.fill([prefixes[member] for member in members], axis=1),
+            "tokens": rows.fill(tokens),
+            "segments": rows.fill([[1] * len(one) for one in tokens]),
+            "prefix": rows.fill([prefixes[member] for member in rows.members], axis=1),
         }
         if keys is not None:
-            batch["keys"] = np.zeros((count, *keys.shape[1:]), np.uint32)
-            batch["keys"][: len(members)] = keys[members]
-        return Asked(**to_devices(batch, student.mesh))
+            batch["keys"] = np.zeros((rows.count, *keys.shape[1:]), np.uint32)
+            batch["keys"][: len(tokens)] = keys[rows.members]
+        return Inputs(**to_devices(batch, student.mesh))
 
-    with advancing(progress, "generate", len(inputs)) as advance:
-        for same in _streams(group(lengths, student.mesh, batch_size)):
-            for done in _in_slots(student.mesh, writer, params, ask, same):
-                yield from done
-                advance(len(done))
+    with jax.set_mesh(student.mesh):
+        params = unstack(student.config, student.params)
+    with advancing(progress, description, len(inputs)) as tell:
+        for batches in _sharing(group(lengths, student.mesh, batch_size)):
+            for written in _in_slots(student.mesh, writer, params, lay_out, batches):
+                yield from written
+                tell(len(written))
 
 
-def _streams(batches: Iterable[Rows]) -> Iterator[list[Rows]]:
-    """Batches that share slots: no input has a quarter of the longest one's length or less.
+def _sharing(batches: Iterable[Rows]) -> Iterator[list[Rows]]:
+    """Batches that share slots: as long as the first, or a quarter of it at least.
 
     Another program to encode shorter inputs costs less than to wait until all slots are done.
     """
-    stream: list[Rows] = []
+    sharing: list[Rows] = []
     for batch in batches:
-        if stream and stream[0].lengths[0] > 4 * batch.lengths[0]:
-            yield stream
-            stream = []
-        stream.append(batch)
-    if stream:
-        yield stream
+        if sharing and 4 * batch.lengths[0] < sharing[0].lengths[0]:
+            yield sharing
+            sharing = []
+        sharing.append(batch)
+    if sharing:
+        yield sharing
 
 
 def _in_slots(
     mesh: Mesh,
     writer: Writer,
     params: Any,
-    ask: Callable[[list[int], tuple[int, ...], int], Asked],
+    lay_out: Callable[[Rows], Inputs],
     batches: list[Rows],
 ) -> Iterator[list[tuple[int, np.ndarray, np.ndarray]]]:
     """Yields what is written to the inputs of some batches as it is done, in the slots of one.
 
     Slots whose texts have ended are given the next inputs as soon as there are a few.
     """
-    count, parts = batches[0].count, batch_parts(mesh)
-    few = parts * math.ceil(count / parts / SHARE)
-    prefix = max(batch.lengths[1] for batch in batches)
-    shapes = {member: (it.lengths[0], prefix) for it in batches for member in it.members}
-    waiting, owners = list(shapes), dict[int, int]()
+    count, waiting = batches[0].count, _refills(batches, mesh)
+    owners: dict[int, int] = {}  # of busy slots, the numbers of their inputs
     with jax.set_mesh(mesh):
-        slots = writer.empty(params, ask([], shapes[waiting[0]], few), count)
+        slots = writer.empty(params, lay_out(waiting[0]), count)
     while waiting or owners:
         with jax.set_mesh(mesh):
-            while waiting and count - len(owners) >= min(few, len(waiting)):
-                members, waiting = waiting[:few], waiting[few:]
-                idle = [slot for slot in range(count) if slot not in owners][: len(members)]
-                owners |= dict(zip(idle, members, strict=True))
-                places = np.array([*idle, *[count] * (few - len(idle))])
-                asked = ask(members, shapes[members[0]], few)
-                slots = writer.fill(params, slots, asked, places)
-            slots = writer.advance(params, slots, min(few, len(waiting)) or count)
-            done, written = to_host(writer.look(slots))
+            while waiting and len(waiting[0].members) <= count - len(owners):
+                rows = waiting.popleft()
+                idle = [slot for slot in range(count) if slot not in owners][: len(rows.members)]
+                owners |= dict(zip(idle, rows.members, strict=True))
+                nowhere = [count] * (rows.count - len(idle))
+                slots = writer.fill(params, slots, lay_out(rows), np.array([*idle, *nowhere]))
+            slots = writer.advance(params, slots, len(waiting[0].members) if waiting else count)
+            done, (tokens, lengths) = to_host(writer.look(slots))
         ended = [slot for slot in owners if done[slot]]
-        yield [(owners.pop(slot), *(leaf[slot] for leaf in written)) for slot in ended]
+        yield [(owners[slot], tokens[slot], lengths[slot]) for slot in ended]
+        for slot in ended:
+            del owners[slot]
+
+
+def _refills(batches: list[Rows], mesh: Mesh) -> deque[Rows]:
+    """The inputs of some batches in the portions that are encoded at once."""
+    count, parts = batches[0].count, batch_parts(mesh)
+    few = parts * math.ceil(count / parts / REFILLS)
+    prefix = max(batch.lengths[1] for batch in batches)
+    shapes = [(member, batch.lengths[0]) for batch in batches for member in batch.members]
+    portions = deque()
+    for first in range(0, len(shapes), few):
+        members, lengths = zip(*shapes[first : first + few], strict=True)
+        portions.append(Rows(list(members), few, (max(lengths), prefix)))
+    return portions

@@ -127,9 +127,9 @@ class T5(nn.Module):
     ) -> tuple[Array, dict[str, Array]]:
         """Logits [rows, beams, vocab] after tokens [rows, beams], and the cache with these.
 
-        Each row of the encoder is read by one or more rows, which stand together. The beams of a
-        row lie side by side in the cache, a ring of `length` times whose keys and values never
-        move: which of them go before a beam's token is told by `seen`, bool
+        One or more rows, which stand together, read each row of the encoder. The cache is a ring of
+        `length` times: what is fed at `time` stands at time % length, the beams of a row side by
+        side, and never moves. Which of the cache goes before a beam's token is told by `seen`, bool
         [rows, beams, length, beams] (the last axis counts what the cache holds).
         `encoder_segments` [batch, S] may be a mask: every encoder token but 0 is read.
         """

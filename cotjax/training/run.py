@@ -1,7 +1,6 @@
 """Training: check the workdir, prepare the data, then run the loop in a folder of one's own."""
 
 import dataclasses
-import math
 import os
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from cotjax.claims import alone_in, refuse_if_in_use
 from cotjax.compilations import keep_compiled
 from cotjax.laps import Laps
 from cotjax.memory import keep_freed
-from cotjax.mesh import BATCH_AXES, initialize_distributed, make_mesh, wait_for_all
+from cotjax.mesh import batch_parts, initialize_distributed, make_mesh, wait_for_all
 from cotjax.training.description import description
 from cotjax.training.loop import Loop
 from cotjax.training.prepare import Experiment, prepare, save_run_files
@@ -65,7 +64,7 @@ def train(
     workdir = Path(workdir).absolute()
     refuse_if_in_use(workdir)
     configs.check_same_run(config, workdir)
-    row_multiple = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    row_multiple = batch_parts(mesh)
     experiment = prepare(config, row_multiple * config.optimizer.accumulation)
     laps("prepare")
     check_same_data(experiment, workdir)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from cotjax.errors import InputError
-from cotjax.mesh import BATCH_AXES, batch_sharding, leaf_shardings, replicated
+from cotjax.mesh import BATCH_AXES, batch_parts, batch_sharding, leaf_shardings, replicated
 from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
 from cotjax.training.head_loss import HeadLoss
 from cotjax.training.losses import Batch, kind_sums, segment_sums
@@ -270,7 +269,7 @@ def _accumulate(
 
 def _split(batch: Batch, accumulation: int, mesh: Mesh) -> Batch:
     """[rows, ...] -> [microbatches, rows, ...]: every device splits the rows that it holds."""
-    devices = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    devices = batch_parts(mesh)
     sharding = P(None, BATCH_AXES)
 
     def split(leaf: jax.Array) -> jax.Array:

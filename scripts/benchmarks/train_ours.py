@@ -1,7 +1,6 @@
 """How cotjax fine-tunes: the batches and the step of a training run, without its files."""
 
 import dataclasses
-import math
 import sys
 import time
 
@@ -13,7 +12,7 @@ from cotjax import config as configs
 from cotjax.compilations import compilations
 from cotjax.data.work import Work
 from cotjax.memory import give_back_if_short, keep_freed
-from cotjax.mesh import BATCH_AXES, make_mesh
+from cotjax.mesh import batch_parts, make_mesh
 from cotjax.models.hf import load_params
 from cotjax.training.feeding import global_batches
 from cotjax.training.prepare import Experiment, optimizer_of, prepare
@@ -76,7 +75,7 @@ class Ours:
 
 def prepared(config, mesh) -> Experiment:
     """What a config names, its rows for a mesh."""
-    rows = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    rows = batch_parts(mesh)
     return prepare(config, rows * config.optimizer.accumulation)
 
 

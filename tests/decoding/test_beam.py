@@ -11,7 +11,7 @@ import transformers
 
 from cotjax.decoding.beam import BeamSearch, BeamWriter
 from cotjax.decoding.generate import Sampler
-from cotjax.decoding.writer import Asked
+from cotjax.decoding.writer import Inputs
 from cotjax.mesh import batch_sharding, leaf_shardings, make_mesh
 from cotjax.models import hf
 from cotjax.models.t5 import LOGICAL_AXES
@@ -34,8 +34,8 @@ def reference(tmp_path_factory):
 def search(config, params, tokens, segments, how, prefix=None, max_tokens=MAX_TOKENS, stops=()):
     """The rows that beam search writes, as lists of their own lengths."""
     prefix = np.zeros((len(tokens), 0), np.int32) if prefix is None else prefix
-    writer = BeamWriter(config, max_tokens, stops, how)
-    written = jax.device_get(writer.write(params, Asked(tokens, segments, prefix)))
+    writer = BeamWriter(config, max_tokens, stops, search=how)
+    written = jax.device_get(writer.write(params, Inputs(tokens, segments, prefix)))
     after = np.arange(max_tokens) >= written.lengths[:, None]
     np.testing.assert_array_equal(written.tokens[after], 0)
     return [row[:length].tolist() for row, length in zip(*written, strict=True)]
@@ -75,7 +75,7 @@ def test_results_equal_those_of_transformers(reference, penalty):
 def test_one_beam_is_greedy(reference):
     _, config, params = reference
     tokens, segments = ragged(2, ENCODER_LENGTHS)
-    asked = Asked(tokens, segments, np.zeros((len(tokens), 0), np.int32))
+    asked = Inputs(tokens, segments, np.zeros((len(tokens), 0), np.int32))
     written = jax.device_get(Sampler(config, MAX_TOKENS, ((5,),)).write(params, asked))
     expected = [row[:length].tolist() for row, length in zip(*written, strict=True)]
     assert search(config, params, tokens, segments, BeamSearch(1), stops=((5,),)) == expected
@@ -128,9 +128,9 @@ def test_beams_share_what_the_encoder_gave(reference):
     _, config, params = reference
     tokens, segments = ragged(1, ENCODER_LENGTHS)
     how, batch, length = BeamSearch(6), len(tokens), max(ENCODER_LENGTHS)
-    writer = BeamWriter(config, MAX_TOKENS, (), how)
-    asked = Asked(tokens, segments, np.zeros((batch, 0), np.int32))
-    lowered = writer.write.lower(writer, params, asked).as_text()
+    writer = BeamWriter(config, MAX_TOKENS, search=how)
+    asked = Inputs(tokens, segments, np.zeros((batch, 0), np.int32))
+    lowered = BeamWriter.write.lower(writer, params, asked).as_text()
     heads, width = SIZES["num_heads"], SIZES["d_kv"]
     assert f"tensor<{batch}x{heads}x{length}x{width}xf32>" in lowered
     for rows in (f"{6 * batch}", f"{batch}x6", f"6x{batch}"):

@@ -17,7 +17,7 @@ from cotjax.decoding.memory import with_slots
 from cotjax.decoding.sampling import Contrastive, Greedy, Temperature
 from cotjax.decoding.scheduler import Prompt, Scheduler
 from cotjax.decoding.t5_reader import T5Reader
-from cotjax.decoding.writer import Asked
+from cotjax.decoding.writer import Inputs
 from cotjax.mesh import make_mesh
 from tests.decoding.causal_jobs import ENDS, PREFIX, TOKENS, prompts, rescore, run, texts
 from tests.decoding.scripted import Letters
@@ -153,7 +153,7 @@ def test_a_t5_writes_what_its_greedy_decoder_does(tmp_path):
     config, params = convert(make_t5(gated=True), tmp_path, scan_layers=True)
     lengths = [9, 2, 17, 5, 12]
     tokens, segments = ragged(0, lengths)
-    asked = Asked(tokens, segments, np.zeros((len(tokens), 0), np.int32))
+    asked = Inputs(tokens, segments, np.zeros((len(tokens), 0), np.int32))
     expected = Sampler(config, 10).write(params, asked)
     mesh = make_mesh({"data": 4}, jax.devices()[:4])
     params = jax.device_put(params, NamedSharding(mesh, P()))

@@ -11,7 +11,7 @@ import transformers
 
 from cotjax.decoding.generate import Sampler
 from cotjax.decoding.sampling import Temperature, keys_at, sample_key
-from cotjax.decoding.writer import Asked
+from cotjax.decoding.writer import Inputs
 from cotjax.mesh import batch_sharding, leaf_shardings, make_mesh
 from cotjax.models import hf
 from cotjax.models.t5 import LOGICAL_AXES, T5
@@ -37,7 +37,7 @@ def student(tmp_path_factory):
 def write(config, params, tokens, segments, max_tokens=MAX_TOKENS, stops=(), prefix=None):
     """The rows that are written greedily, each of its own length; checks what comes after."""
     prefix = np.zeros((len(tokens), 0), np.int32) if prefix is None else prefix
-    asked = Asked(tokens, segments, prefix)
+    asked = Inputs(tokens, segments, prefix)
     written = jax.device_get(Sampler(config, max_tokens, stops).write(params, asked))
     assert written.tokens.shape == (len(tokens), max_tokens)
     after = np.arange(max_tokens) >= written.lengths[:, None]
@@ -128,7 +128,7 @@ def test_samples_are_drawn_from_the_logits_of_transformers(reference):
     prefix = np.array([[7, 8, 9], [5, 0, 0]], np.int32)
     keys = np.array([[sample_key(0, str(row), number) for number in range(3)] for row in range(2)])
     method = Temperature(0.8)
-    written = Sampler(config, 6, (), method).write(params, Asked(tokens, segments, prefix, keys))
+    written = Sampler(config, 6, (), method).write(params, Inputs(tokens, segments, prefix, keys))
     for row, number in np.ndindex(2, 3):
         said, forced = [], [token for token in prefix[row].tolist() if token]
         while len(said) < 6 and 1 not in said:

@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
+from cotjax.compilations import compilations
 from cotjax.decoding.beam import BeamSearch
 from cotjax.decoding.generate import Sampler
 from cotjax.decoding.sampling import Temperature, sample_key
-from cotjax.decoding.t5_steps import unstack
-from cotjax.decoding.writer import Asked, Writer
+from cotjax.decoding.writer import Inputs, Writer
 from cotjax.evaluation.generation import generate, sample, writer_of
 from cotjax.evaluation.student import Student
 from cotjax.mesh import leaf_shardings, make_mesh
@@ -37,6 +37,7 @@ def asked():
     rng = np.random.default_rng(0)
     lengths = rng.permutation([3, 9, LONGEST, 70, *rng.integers(3, 60, COUNT - 4)])
     inputs = [rng.integers(2, SIZES["vocab_size"], length).tolist() for length in lengths]
+    inputs[9] = []  # nothing is written to it
     prefixes = [rng.integers(2, ENDS, number % 3).tolist() for number in range(COUNT)]
     keys = np.array([[sample_key(0, str(n), k) for k in range(2)] for n in range(COUNT)])
     return inputs, prefixes, keys
@@ -48,7 +49,7 @@ def alone(writer: Writer, params, inputs, prefixes, keys=None):
         row, forced = np.zeros((1, LONGEST), np.int32), np.zeros((1, 2), np.int32)
         row[0, : len(tokens)], forced[0, : len(prefix)] = tokens, prefix
         own = None if keys is None else keys[number : number + 1]
-        one = Asked(row, np.int32(np.arange(LONGEST) < len(tokens))[None], forced, own)
+        one = Inputs(row, np.int32(np.arange(LONGEST) < len(tokens))[None], forced, own)
         yield jax.tree.map(lambda leaf: leaf[0], jax.device_get(writer.write(params, one)))
 
 
@@ -78,16 +79,16 @@ def test_samples_are_those_of_each_input_alone(reference, asked):
     config, params = reference
     inputs, prefixes, keys = asked
     student = Student(config, params, None, make_mesh({}, jax.devices()[:1]))
-    method = Temperature(1.3)
-    found = sample(
-        student, inputs, keys, method=method, max_tokens=MAX_TOKENS, batch_size=8, prefixes=prefixes
-    )
-    writer = Sampler(config, MAX_TOKENS, (), method)
+    method, stops = Temperature(1.3), ((5,), (7,), (9,))
+    how = {"method": method, "max_tokens": MAX_TOKENS, "prefixes": prefixes, "stops": stops}
+    found = sample(student, inputs, keys, batch_size=8, **how)
+    writer = Sampler(config, MAX_TOKENS, stops, method)
     for texts, (tokens, lengths) in zip(
         found, alone(writer, params, inputs, prefixes, keys), strict=True
     ):
         assert texts == [row[:n].tolist() for row, n in zip(tokens, lengths, strict=True)]
     assert sum(first != second for first, second in found) > COUNT / 2
+    assert len({max(map(len, texts)) for texts in found}) > 3
 
 
 @pytest.mark.parametrize("search", [None, BeamSearch(2)], ids=["greedy", "beams"])
@@ -103,33 +104,31 @@ def test_devices_write_the_same(reference, asked, search):
     assert generate(Student(config, placed, None, mesh), inputs, **how) == expected
 
 
-def test_filling_slots_compiles_nothing_and_saves_steps(reference):
+@pytest.mark.parametrize("devices", [1, 8])
+def test_slots_are_filled_anew_without_compilation_and_save_steps(reference, devices):
     """64 inputs in 8 slots take about as many steps as 8 slots need for all tokens."""
     config, params = reference
-    tokens, segments = ragged(1, [8] * 64)
-    prefix = np.zeros((64, 0), np.int32)
-    mesh = make_mesh({}, jax.devices()[:1])
+    sizes = {"data": 2, "fsdp": 2, "tensor": 2} if devices == 8 else {}
+    mesh = make_mesh(sizes, jax.devices()[:devices])
+    params = jax.device_put(params, leaf_shardings(params, mesh, LOGICAL_AXES))
     student = Student(config, params, None, mesh)
-    free = generate(student, tokens[:8].tolist(), max_tokens=MAX_TOKENS, batch_size=8)
-    stops = stops_in(free)
-    writer = Sampler(config, MAX_TOKENS, stops)
-    counts, times = set(), []
-    advance = Writer.advance
+    inputs = ragged(1, [8] * 64)[0].tolist()
+    how = {"max_tokens": MAX_TOKENS, "batch_size": 8}
+    how["stops"] = stops_in(generate(student, inputs[:8], **how))
+    generate(student, inputs[:8], **how)
+    steps, advance = [], Writer.advance
 
     def watched(self, params, slots, enough):
         begun = int(slots.time)
         slots = advance(self, params, slots, enough)
-        times.append(int(slots.time) - begun)
-        counts.add(advance._cache_size())
+        steps.append(int(slots.time) - begun)
         return slots
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, compilations() as compiled:
         patch.setattr(Writer, "advance", watched)
-        texts = generate(student, tokens.tolist(), max_tokens=MAX_TOKENS, batch_size=8, stops=stops)
-    lengths = [len(text) for text in texts]
-    at_once = writer.write(unstack(config, params), Asked(tokens, segments, prefix))
-    assert lengths == at_once.lengths.tolist()
-    assert len(times) > 4
-    assert len(counts) == 1
-    # In batches of eight, each of which waits for its longest text, it would be eight times that.
-    assert sum(times) < 1.5 * sum(lengths) / 8 + MAX_TOKENS < 8 * max(lengths), lengths
+        texts = generate(student, inputs, **how)
+    assert compiled == []
+    assert len(steps) > 8
+    # In batches of eight, each would wait for its longest text.
+    alone = sum(max(map(len, texts[first : first + 8])) for first in range(0, 64, 8))
+    assert sum(steps) < 0.85 * alone

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cotjax import config as configs
 from cotjax.decoding.beam import BeamSearch, BeamWriter
-from cotjax.decoding.writer import Asked
+from cotjax.decoding.writer import Inputs
 from cotjax.errors import InputError
 from cotjax.evaluation.generation import configured_search, generate
 from cotjax.evaluation.metrics import summarise
@@ -50,13 +50,13 @@ def test_answers_are_those_of_each_question_alone_in_order():
     texts = [question.text for question in tiny.questions(7)]
     inputs, _ = student.encode_inputs(texts, 32)
     found = generate(student, inputs, search=search, **LIMITS)
-    writer = BeamWriter(student.config, LIMITS["max_tokens"], (), search)
+    writer = BeamWriter(student.config, LIMITS["max_tokens"], search=search)
     assert found == generate(tiny.student(8), inputs, search=search, **LIMITS)
     for tokens, answer in zip(inputs, found, strict=True):
         # Padded as the longest of all is: a shape of its own for each would take long to compile.
         padded = np.zeros((1, 32), np.int32)
         padded[0, : len(tokens)] = tokens
-        asked = Asked(padded, (padded > 0).astype(np.int32), np.zeros((1, 0), np.int32))
+        asked = Inputs(padded, (padded > 0).astype(np.int32), np.zeros((1, 0), np.int32))
         alone = writer.write(student.params, asked)
         assert jax.device_get(alone.tokens)[0, : int(alone.lengths[0])].tolist() == answer
 

@@ -126,12 +126,12 @@ def kill(
         moment = job.moments(folder, shared)[moment]
     with started(job, folder, shared) as processes:
         is_in_time = wait_for(processes, moment)
-        for number in signals:
+        for number in signals if is_in_time else ():
             processes[victim].send_signal(number)
         said = [process.communicate(timeout=SECONDS)[1] for process in processes]
     codes = [process.returncode for process in processes]
     if not is_in_time:
-        assert not any(codes), said
+        assert not any(codes), (codes, said)
         return []
     ended = {-signals[-1], 128 + signals[0], 0}  # 0: just before its end
     left = ended | (LEFT_ALONE if victim else LEFT_BY_FIRST)

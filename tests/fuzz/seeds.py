@@ -40,7 +40,7 @@ def make_seeds(folder: Path) -> None:
         "records": [json.dumps(RECORD).encode()],
         "answers": [text.encode() for text in ANSWERS],
         "expressions": [text.encode() for text in EXPRESSIONS],
-        "safetensors": [struct.pack("<Q", len(header)) + header + bytes(8)],
+        "safetensors": [header, struct.pack("<Q", len(header)) + header + bytes(8)],
         "gguf": [_gguf(folder / "whole.gguf")],
     }
     for name, contents in seeds.items():

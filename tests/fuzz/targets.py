@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import struct
 import tempfile
 from collections.abc import Callable
 from fractions import Fraction
@@ -27,6 +28,7 @@ QUESTIONS = [
     (get_task("coin_flip", "text"), ("yes", "no"), "no"),
     (get_task("date_understanding", "letter"), ("01/02/2003", "3"), "3"),
 ]
+PAYLOAD = 8  # bytes behind a header
 _TEMPORARY = tempfile.TemporaryDirectory(prefix="cotjax-fuzz-")  # goes when Python ends
 FOLDER = Path(_TEMPORARY.name)
 
@@ -66,7 +68,12 @@ def expressions(data: bytes) -> None:
 
 
 def safetensors(data: bytes) -> None:
-    """Everything that a file promises can be read, or is refused."""
+    """Everything that a file promises can be read, or is refused.
+
+    What begins as a header does is given a length that fits, which nobody would guess.
+    """
+    if data.startswith(b"{"):
+        data = struct.pack("<Q", len(data)) + data + bytes(PAYLOAD)
     (FOLDER / "model.safetensors").write_bytes(data)
     with contextlib.suppress(InputError):
         files = SafetensorsFiles(FOLDER)

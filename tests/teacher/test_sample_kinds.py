@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cotjax.decoding.generate import Sampler
-from cotjax.decoding.writer import Asked
+from cotjax.decoding.writer import Inputs
 from cotjax.errors import InputError
 from cotjax.mesh import make_mesh
 from cotjax.teacher import sample as samples
@@ -94,7 +94,7 @@ class TestTwoStages:
             assert rationales[entry.id, entry.sample].answer is None
 
     def test_a_conclusion_is_what_greedy_decoding_says(self, teacher, reasoned, tmp_path):
-        """Asked as a question of its own."""
+        """Inputs as a question of its own."""
         _, watcher = reasoned
         entry = max(watcher.entries, key=lambda entry: len(entry.conclusion))
         asked = questions(COUNT)
@@ -192,7 +192,7 @@ def test_a_t5(tmp_path):
     for row, prompt in enumerate(asked):
         tokens[row, : lengths[row]] = (*prompt.prefix_ids, *prompt.question_ids)
     segments = (np.arange(max(lengths)) < np.array(lengths)[:, None]).astype(np.int32)
-    asked = Asked(tokens, segments, np.zeros((COUNT, 0), np.int32))
+    asked = Inputs(tokens, segments, np.zeros((COUNT, 0), np.int32))
     expected = Sampler(config_, 16).write(params, asked)
     for entry in watcher.entries:
         row = int(entry.id.removeprefix("q"))
