@@ -7,6 +7,7 @@ of the two is killed, and only then: a busy or a halted process keeps its own.
 
 import atexit
 import contextlib
+import secrets
 import selectors
 import socket
 import threading
@@ -14,8 +15,8 @@ from collections.abc import Iterable
 
 from cotjax.lost import end_alone, is_ending, is_in_group
 
-HELLO, GOODBYE = b"cotjax", b"."  # the first tells us from strangers who look for open ports
-PORT = "cotjax/watch"  # under which JAX's service keeps that of process 0
+GOODBYE = b"."
+MEETING = "cotjax/watch"  # under which JAX's service keeps the port and secret of process 0
 PATIENCE = 10  # seconds to be reached in
 
 
@@ -31,14 +32,16 @@ def watch_others() -> None:
     from jax._src.distributed import global_state  # as Orbax does: there is no public way
 
     if jax.process_index() == 0:
-        links = [_listen()]
-        global_state.client.key_value_set(PORT, str(links[0].getsockname()[1]))
+        links, secret = [_listen()], secrets.token_hex(16)
+        meeting = f"{links[0].getsockname()[1]} {secret}"
+        global_state.client.key_value_set(MEETING, meeting)
     else:
-        port = global_state.client.blocking_key_value_get(PORT, 1000 * PATIENCE)
+        meeting = global_state.client.blocking_key_value_get(MEETING, 1000 * PATIENCE)
+        port, secret = meeting.split()
         host = global_state.coordinator_address.rpartition(":")[0].strip("[]")
-        links = _connect(host, int(port))
+        links = _connect(host, int(port), secret.encode())
     atexit.register(_say_goodbye, links)  # runs before JAX's own, which waits for all processes
-    threading.Thread(target=_watch, args=(links,), daemon=True).start()
+    threading.Thread(target=_watch, args=(links, secret.encode()), daemon=True).start()
 
 
 def _listen() -> socket.socket:
@@ -47,11 +50,14 @@ def _listen() -> socket.socket:
     return socket.create_server(("", 0))
 
 
-def _connect(host: str, port: int) -> list[socket.socket]:
-    """The link to process 0; none where something is in the way."""
+def _connect(host: str, port: int, secret: bytes) -> list[socket.socket]:
+    """The link to process 0; none where something is in the way.
+
+    The secret tells us from strangers, who could else end the run by hanging up.
+    """
     with contextlib.suppress(OSError):
         link = socket.create_connection((host, port), PATIENCE)
-        link.sendall(HELLO)
+        link.sendall(secret)
         return [_kept(link)]
     return []
 
@@ -65,13 +71,13 @@ def _kept(link: socket.socket) -> socket.socket:
     return link
 
 
-def _watch(links: list[socket.socket]) -> None:
-    if _loses_one(links):
+def _watch(links: list[socket.socket], secret: bytes) -> None:
+    if _loses_one(links, secret):
         _hang_up(links)
         end_alone("its connection is closed")
 
 
-def _loses_one(links: list[socket.socket]) -> bool:
+def _loses_one(links: list[socket.socket], secret: bytes) -> bool:
     """Waits until a link ends without a goodbye, or none is left; adds those that come."""
     with selectors.DefaultSelector() as selector:
         for link in links:
@@ -82,7 +88,7 @@ def _loses_one(links: list[socket.socket]) -> bool:
                     selector.unregister(link)
                     if not _says(link, GOODBYE):
                         return True
-                elif new := _accept(link):
+                elif new := _accept(link, secret):
                     links.append(new)
                     selector.register(new, selectors.EVENT_READ)
     return False
@@ -92,11 +98,11 @@ def _is_server(link: socket.socket) -> bool:
     return bool(link.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
-def _accept(server: socket.socket) -> socket.socket | None:
+def _accept(server: socket.socket, secret: bytes) -> socket.socket | None:
     """The link that a process of the group asks for; None for a stranger."""
     link, _ = server.accept()
     link.settimeout(PATIENCE)
-    if _says(link, HELLO):
+    if _says(link, secret):
         return _kept(link)
     link.close()
     return None

@@ -11,7 +11,7 @@ from cotjax.cli import USER_ERROR
 from cotjax.lost import ALONE
 from tests.processes import run_processes
 
-KILLED, SECONDS = -9, 10
+KILLED, SECONDS, SECRET = -9, 10, b"known to the group alone"
 # Nobody computes: no collective tells that one is gone.
 WAIT = """
 import json, os, signal, time
@@ -56,7 +56,7 @@ def first(monkeypatch):
 
     monkeypatch.setattr(watch, "end_alone", lambda sign: over.set())
     links = [server]
-    threading.Thread(target=watch._watch, args=(links,), daemon=True).start()
+    threading.Thread(target=watch._watch, args=(links, SECRET), daemon=True).start()
     port = server.getsockname()[1]
     yield SimpleNamespace(port=port, over=over)
     if not over.is_set():
@@ -67,7 +67,7 @@ def first(monkeypatch):
 
 
 def connect(port):
-    (link,) = watch._connect("localhost", port)
+    (link,) = watch._connect("localhost", port, SECRET)
     return link
 
 
@@ -97,7 +97,7 @@ def test_a_port_that_can_not_be_reached_is_not_watched():
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    assert watch._connect("localhost", port) == []
+    assert watch._connect("localhost", port, SECRET) == []
 
 
 @pytest.mark.slow

@@ -83,10 +83,9 @@ def trained(workdir: Path) -> list[tuple[float, ...]]:
     return [tuple(line[name] for name in names) for line in read_scalars(workdir) if "loss" in line]
 
 
-def evaluated(workdir: Path) -> list[tuple[float, float]]:
-    """Steps and accuracies of the evaluations."""
-    name = "validation/accuracy"
-    return [(line["step"], line[name]) for line in read_scalars(workdir) if name in line]
+def evaluated(workdir: Path) -> list[dict[str, float]]:
+    """What the evaluations' lines say."""
+    return [line for line in read_scalars(workdir) if "validation/accuracy" in line]
 
 
 def _arrays(workdir: Path, item: str):
