@@ -11,9 +11,8 @@ import argparse
 import json
 import resource
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from cotjax.errors import InputError
 from cotjax.records import Manifest, Rationale, Record, read_records, write_records
 from cotjax.training.prepare import prepare
 from tests.conftest import REPOSITORY
+from tests.held import taken
 
 WORDS = 20_000  # of which rationales are made
 LENGTH = 30  # words of a rationale on average
@@ -40,19 +40,6 @@ def records(count: int) -> Iterator[Record]:
         label = CHOICES[number % len(CHOICES)]
         said = Rationale(0, text(rng.integers(LENGTH // 2, 3 * LENGTH // 2)), label, True)
         yield Record(f"q{number}", f"{text(15)} {number}?", CHOICES, label, (said,))
-
-
-def taken(do: Callable[[], Any]) -> int:
-    """Bytes that something makes this process hold at most, more than it held before (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _kib("VmRSS")
-    do()
-    return 1024 * (_kib("VmHWM") - before)
-
-
-def _kib(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(name)).split()[1])
 
 
 def main() -> None:

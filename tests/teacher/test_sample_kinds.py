@@ -94,7 +94,7 @@ class TestTwoStages:
             assert rationales[entry.id, entry.sample].answer is None
 
     def test_a_conclusion_is_what_greedy_decoding_says(self, teacher, reasoned, tmp_path):
-        """Inputs as a question of its own."""
+        """Asked as a question of its own."""
         _, watcher = reasoned
         entry = max(watcher.entries, key=lambda entry: len(entry.conclusion))
         asked = questions(COUNT)
