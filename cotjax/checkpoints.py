@@ -5,7 +5,6 @@ is whole, and restoring places every leaf on the mesh, and in the dtype, that th
 What was damaged since is told by checksums, which stand in the note.
 """
 
-import hashlib
 import json
 import logging
 import math
@@ -19,12 +18,13 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from cotjax.checkpoint_note import OWN, checksums_of, is_whole, make_note, meta_of
 from cotjax.checksums import changed, checksums
 from cotjax.errors import InputError, first_line
-from cotjax.json_files import read_json
+from cotjax.json_files import dump_json, read_json, replace_file
 from cotjax.mesh import processes_where, wait_for_all
 
-OWN = "checkpoint"  # the field of the note that is ours: the metric, and checksums
+NOTE = Path("meta", "metadata")  # where Orbax keeps the JSON of a step
 DAMAGED = "damaged"  # begins the name of a checkpoint that was set aside
 
 
@@ -65,22 +65,27 @@ class Checkpoints:
             raise ValueError(f"{self.folder} was opened for reading only")
         json.dumps(meta, allow_nan=False)  # fails now, not half-way through in another thread
         if step not in self._manager.all_steps():
-            has_metric = metric is not None and math.isfinite(metric)
-            own = {
-                "metric": float(metric) if has_metric else None,
-                "checksums": checksums({"params": params, "optimizer": opt_state}),
-            }
-            note = meta | {OWN: own | {"sha256": _sha256(meta | {OWN: own})}}
+            sums = checksums({"params": params, "optimizer": opt_state})
             items = ocp.args.Composite(
                 params=ocp.args.StandardSave(params),
                 optimizer=ocp.args.StandardSave(opt_state),
-                meta=ocp.args.JsonSave(note),
+                meta=ocp.args.JsonSave(make_note(meta, metric, sums)),
             )
             with self._writing():
                 # Forced: Orbax would quietly skip a step that isn't after the latest.
                 self._manager.save(step, args=items, metrics=_metrics(metric), force=True)
         if wait:
             self.wait()
+
+    def rate(self, step: int, meta: dict[str, Any], metric: float) -> None:
+        """Gives a step that was saved without one its metric, and the rest of its note anew."""
+        self.wait()
+        note = make_note(meta, metric, checksums_of(self._note(step)) or {})
+        if jax.process_index() == 0:
+            with self._writing():
+                replace_file(self.folder / str(step) / NOTE, dump_json(note))
+        wait_for_all(f"checkpoints: step {step} is rated")
+        self._manager.reload()
 
     def latest_step(self) -> int | None:
         """The newest step, None in an empty folder."""
@@ -124,7 +129,7 @@ class Checkpoints:
 
     def meta(self, step: int) -> dict[str, Any]:
         """The JSON note of a step."""
-        return _without_own(self._note(step))
+        return meta_of(self._note(step))
 
     def set_aside(self, step: int) -> Path:
         """Renames a damaged step, so that it is none any more; returns where it is."""
@@ -151,13 +156,13 @@ class Checkpoints:
     def _restore(self, step: int, **items: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """What is asked for of a step, by name, and its meta, as they were saved."""
         found, note = self._read_by_all(step, items)
-        expected = note.get(OWN, {}).get("checksums")  # older checkpoints have none
+        expected = checksums_of(note)
         if expected and (names := changed(expected, checksums(found))):
             raise InputError(
                 f"{self.folder / str(step)}: damaged: checksum of {names[0]}"
                 + (f" and {len(names) - 1} more" if names[1:] else "")
             )
-        return found, _without_own(note)
+        return found, meta_of(note)
 
     def _read_by_all(
         self, step: int, items: Mapping[str, Any]
@@ -184,7 +189,7 @@ class Checkpoints:
     def _note(self, step: int) -> dict[str, Any]:
         with self._reading(step):
             note = dict(self._read(step, meta=ocp.args.JsonRestore())["meta"])
-            if not _is_whole(note):
+            if not is_whole(note):
                 raise ValueError("checksum of meta")
             return note
 
@@ -221,8 +226,8 @@ class _Manager(ocp.CheckpointManager):
     def metrics(self, step: int) -> dict[str, float] | None:
         """What the note of a step says of its metric; older ones leave that to a file of Orbax."""
         try:
-            note = read_json(Path(self.directory) / str(step) / "meta" / "metadata")
-            if OWN in note and _is_whole(note):
+            note = read_json(Path(self.directory) / str(step) / NOTE)
+            if OWN in note and is_whole(note):
                 return _metrics(note[OWN]["metric"])
             found = super().metrics(step)
             return found if found is None else _metrics(found["metric"])
@@ -237,22 +242,6 @@ def _reader() -> ocp.Checkpointer:
     options = ocp.CompositeOptions(multiprocessing_options=alone)
     handler = ocp.CompositeCheckpointHandler(composite_options=options)
     return ocp.Checkpointer(handler, multiprocessing_options=alone)
-
-
-def _without_own(note: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in note.items() if name != OWN}
-
-
-def _is_whole(note: Mapping[str, Any]) -> bool:
-    """Whether a note is as it was saved; an older one, without a checksum, is taken as it is."""
-    if OWN not in note:
-        return True
-    own = dict(note[OWN])
-    return own.pop("sha256", None) == _sha256({**note, OWN: own})
-
-
-def _sha256(note: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()
 
 
 def _tell_errors_once() -> None:

@@ -91,22 +91,33 @@ def to_host(tree):
 
 @contextmanager
 def advancing(
-    progress: Progress | None, description: str, total: int
+    progress: Progress | None,
+    description: str,
+    total: int,
+    between: Callable[[], None] | None = None,
 ) -> Iterator[Callable[[int], None]]:
     """Shows a line of `progress`, if there is one, while `total` examples are worked on.
 
     A progress that isn't shown yet is shown for as long.
 
     Yields:
-      A function that takes how many more are done.
+      A function that takes how many more are done, and calls `between`.
     """
+    between = between or (lambda: None)
     if progress is None:
-        yield lambda done: None
+        yield lambda done: between()
         return
     line = progress.add_task(description, total=total, rate="")
+
+    def advance(done: int) -> None:
+        progress.advance(line, done)
+        between()
+
     with nullcontext() if progress.live.is_started else progress:
-        yield lambda done: progress.advance(line, done)
-        progress.remove_task(line)
+        try:
+            yield advance
+        finally:
+            progress.remove_task(line)
 
 
 def _round_up(length: int, longest: int) -> int:

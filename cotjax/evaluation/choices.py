@@ -6,7 +6,7 @@ question is encoded once, whatever the number of its choices.
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from rich.progress import Progress
@@ -59,8 +59,11 @@ def label_logprobs(
     *,
     batch_size: int,
     progress: Progress | None = None,
+    between: Callable[[], None] | None = None,
 ) -> list[list[float]]:
     """Log-probability of each label and its closing, in nats, summed over their tokens.
+
+    `between` is called after every batch.
 
     Returns:
       For every question a number for each of its labels, in order. NaN where the student's
@@ -73,7 +76,7 @@ def label_logprobs(
     ]
     logprobs: list[list[float]] = [[] for _ in candidates]
     step = eval_step(student.config, student.mesh)
-    with advancing(progress, "score labels", len(candidates)) as advance:
+    with advancing(progress, "score labels", len(candidates), between) as advance:
         for rows in group(lengths, student.mesh, batch_size, MOST_POSITIONS):
             batch = _lay_out(rows, [candidates[member] for member in rows.members], student)
             nll = to_host(step(student.params, to_devices(batch, student.mesh)))["nll"]

@@ -57,6 +57,7 @@ def generate(
     prefixes: Sequence[Sequence[int]] | None = None,
     stops: tuple[tuple[int, ...], ...] = (),
     progress: Progress | None = None,
+    between: Callable[[], None] | None = None,
 ) -> list[list[int]]:
     """What the student writes to each input, closing tokens included.
 
@@ -69,15 +70,18 @@ def generate(
       prefixes: What the decoder is made to say first, and doesn't count as written; or nothing.
       stops: Tokens that end an answer, as EOS does.
       progress: Shows how far it is.
+      between: Called after every input; what it raises ends all.
 
     Returns:
       Tokens for every input, in the order of the inputs, on any number of devices.
     """
     answers: list[list[int]] = [[] for _ in inputs]
     writer = writer_of(student.config, search, max_tokens, stops)
-    written = _write_all(student, writer, inputs, prefixes, None, batch_size, "generate", progress)
-    for member, tokens, length in written:
-        answers[member] = tokens[:length].tolist()
+    with advancing(progress, "generate", len(inputs), between) as tell:
+        written = _write_all(student, writer, inputs, prefixes, None, batch_size)
+        for member, tokens, length in written:
+            answers[member] = tokens[:length].tolist()
+            tell(1)
     return answers
 
 
@@ -108,11 +112,13 @@ def sample(
     answers: list[list[list[int]]] = [[] for _ in inputs]
     writer = Sampler(student.config, max_tokens, stops, method)
     at_once = max(batch_size // keys.shape[1], 1)
-    written = _write_all(student, writer, inputs, prefixes, keys, at_once, "sample", progress)
-    for member, tokens, lengths in written:
-        answers[member] = [
-            row[:length].tolist() for row, length in zip(tokens, lengths, strict=True)
-        ]
+    with advancing(progress, "sample", len(inputs)) as tell:
+        written = _write_all(student, writer, inputs, prefixes, keys, at_once)
+        for member, tokens, lengths in written:
+            answers[member] = [
+                row[:length].tolist() for row, length in zip(tokens, lengths, strict=True)
+            ]
+            tell(1)
     return answers
 
 
@@ -123,8 +129,6 @@ def _write_all(
     prefixes: Sequence[Sequence[int]] | None,
     keys: np.ndarray | None,
     batch_size: int,
-    description: str,
-    progress: Progress | None,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yields the number of every input with what is written to it: tokens and lengths."""
     prefixes = prefixes or [[]] * len(inputs)
@@ -144,11 +148,8 @@ def _write_all(
 
     with jax.set_mesh(student.mesh):
         params = unstack(student.config, student.params)
-    with advancing(progress, description, len(inputs)) as tell:
-        for batches in _sharing(group(lengths, student.mesh, batch_size)):
-            for written in _in_slots(student.mesh, writer, params, lay_out, batches):
-                yield from written
-                tell(len(written))
+    for batches in _sharing(group(lengths, student.mesh, batch_size)):
+        yield from _in_slots(student.mesh, writer, params, lay_out, batches)
 
 
 def _sharing(batches: Iterable[Rows]) -> Iterator[list[Rows]]:
@@ -172,7 +173,7 @@ def _in_slots(
     params: Any,
     lay_out: Callable[[Rows], Inputs],
     batches: list[Rows],
-) -> Iterator[list[tuple[int, np.ndarray, np.ndarray]]]:
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yields what is written to the inputs of some batches as it is done, in the slots of one.
 
     Slots whose texts have ended are given the next inputs as soon as there are a few.
@@ -191,10 +192,8 @@ def _in_slots(
                 slots = writer.fill(params, slots, lay_out(rows), np.array([*idle, *nowhere]))
             slots = writer.advance(params, slots, len(waiting[0].members) if waiting else count)
             done, (tokens, lengths) = to_host(writer.look(slots))
-        ended = [slot for slot in owners if done[slot]]
-        yield [(owners[slot], tokens[slot], lengths[slot]) for slot in ended]
-        for slot in ended:
-            del owners[slot]
+        for slot in [slot for slot in owners if done[slot]]:
+            yield owners.pop(slot), tokens[slot], lengths[slot]
 
 
 def _refills(batches: list[Rows], mesh: Mesh) -> deque[Rows]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.progress import Progress
 
@@ -91,6 +91,7 @@ def predict(
     choices: bool = True,
     given: Given | None = None,
     progress: Progress | None = None,
+    between: Callable[[], None] | None = None,
 ) -> list[Prediction]:
     """Asks every question once, for its label; the same on any number of devices.
 
@@ -109,6 +110,7 @@ def predict(
       choices: Whether to score labels as well.
       given: Rationales that it is given.
       progress: Shows how far it is.
+      between: Called after every batch of questions; what it raises ends all.
 
     Returns:
       A prediction for each question, in their order.
@@ -124,6 +126,7 @@ def predict(
         prefixes=[one.prefix for one in asked],
         stops=stops_of(order, connective),
         progress=progress,
+        between=between,
     )
     eos = student.tokenizer.eos
     parts = [
@@ -141,7 +144,9 @@ def predict(
         _candidates(student, order.answer, connective, *said)
         for said in zip(asked, parts, strict=True)
     ]
-    scores = label_logprobs(student, candidates, batch_size=batch_size, progress=progress)
+    scores = label_logprobs(
+        student, candidates, batch_size=batch_size, progress=progress, between=between
+    )
     return [
         _add_scores(task, prediction, question, one.labels, logprobs)
         for prediction, question, one, logprobs in zip(

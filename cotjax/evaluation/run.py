@@ -1,7 +1,7 @@
 """Evaluation: in the training loop, and from a checkpoint; the same code."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def evaluate(
     given: Given | None = None,
     sampling: Sampling | None = None,
     progress: Progress | None = None,
+    between: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Asks every question, or a fixed subset, and writes predictions and summary.
 
@@ -54,6 +55,7 @@ def evaluate(
         where they are left out.
       sampling: How questions are answered many times; None for once.
       progress: Shows how far it is.
+      between: See `predict`.
 
     Returns:
       The summary (see `summarise`), and how answers were searched for where that isn't greedily.
@@ -70,7 +72,7 @@ def evaluate(
     }
     search = configured_search(config)
     if sampling is None:
-        predictions = predict(student, task, asked, order, search=search, **how)
+        predictions = predict(student, task, asked, order, search=search, between=between, **how)
     else:
         predictions = predict_by_vote(student, task, asked, order, sampling, **how)
     summary = summarise(predictions)

@@ -1,5 +1,6 @@
 """The evaluations of a run in progress, and the metric that chooses its best checkpoint."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from jax.sharding import Mesh
@@ -30,12 +31,15 @@ class Evaluations:
         self._folder, self._writer = workdir / "eval", writer
         self._given: dict[str, Given] = {}  # by split, of an order that reads rationales
 
-    def ask(self, params: Params, step: int) -> dict[str, float]:
-        """Evaluates and tells; returns the metrics by `<split>/<metric>`."""
+    def ask(self, params: Params, step: int, between: Callable[[], None]) -> dict[str, float]:
+        """Evaluates and tells; returns the metrics by `<split>/<metric>`.
+
+        `between` is called after every batch of questions; nothing is told where it raises.
+        """
         experiment, metrics = self._experiment, {}
         student = Student(experiment.model, params, experiment.tokenizer, self._mesh)
-        for split in self._config.evaluation.splits:
-            summary = evaluate(
+        summaries = {
+            split: evaluate(
                 student,
                 experiment.task,
                 experiment.splits[split],
@@ -46,7 +50,11 @@ class Evaluations:
                 folder=self._folder,
                 given=self._rationales(split),
                 progress=self._writer.progress,
+                between=between,
             )
+            for split in self._config.evaluation.splits
+        }
+        for split, summary in summaries.items():
             scalars = {f"{split}/{name}": value for name, value in summary.items()}
             scalars = {k: v for k, v in scalars.items() if isinstance(v, int | float)}
             metrics |= scalars

@@ -30,7 +30,7 @@ from cotjax.training.profiler import Profiler
 from cotjax.training.saving import Saves
 from cotjax.training.step import TrainState, init_state, train_step
 from cotjax.training.step_log import StepLog
-from cotjax.training.stopping import stop_signals
+from cotjax.training.stopping import Stopped, stop_signals
 from cotjax.training.watch import Watch
 from cotjax.training.writers import RunWriter, read_scalars
 
@@ -41,6 +41,7 @@ class Loop:
     Attributes:
       saves: Its checkpoints.
       step: Steps done.
+      is_evaluated: Whether what was due then is done.
       metrics: The last evaluation of each split.
     """
 
@@ -65,6 +66,7 @@ class Loop:
         self.metrics: dict[str, float] = {}
         self.best = -math.inf
         self.step = 0
+        self.is_evaluated = False
 
     def start_or_resume(self) -> TrainState:
         """The newest whole checkpoint of the workdir, or pretrained weights, or random ones."""
@@ -74,8 +76,9 @@ class Loop:
         for problem in restored.problems:
             self.writer.say(problem)
         self.step, self.best = restored.step, restored.best
+        self.is_evaluated = restored.is_evaluated
         self.watch.start(self.step, restored.losses)
-        lost = self.writer.forget_after(self.step)
+        lost = self.writer.forget_after(self.step, self.is_evaluated)
         for line in read_scalars(self.workdir):
             self.metrics |= {name: value for name, value in line.items() if "/" in name}
         if lost:
@@ -85,12 +88,14 @@ class Loop:
 
     def train(self, state: TrainState) -> None:
         """Steps to the end; goes back where the numbers go wrong and the config says so."""
-        while skipped := self._take_steps(state):
-            state = self._go_back(*skipped)
+        with stop_signals(self.saves.whole_step) as self._stop:
+            while skipped := self._take_steps(state):
+                state = self._go_back(*skipped)
 
     def _start(self) -> TrainState:
         """The student before its first step."""
         self.metrics, self.best, self.step = {}, -math.inf, 0
+        self.is_evaluated = False
         self.watch.start()
         self.writer.forget_after(-1)
         params, pretrained = None, self.experiment.pretrained
@@ -113,8 +118,8 @@ class Loop:
         config, first = self.config, int(state.step)
         total = config.schedule.total_steps
         self.laps("student")
-        if first == 0:
-            self._evaluate(state)  # the untouched student
+        if not self.is_evaluated:  # the untouched student, or one whose evaluation was cut short
+            self._catch_up(state)
         seed = replicated(np.uint32(config.seed), self.mesh)
         take_step = train_step(
             self.experiment.model,
@@ -128,7 +133,6 @@ class Loop:
         profiler = Profiler(config.profile.steps, self.workdir / "profile")
         fed = global_batches(self.steps, self.experiment.tokenizer.eos, first, total, self.mesh)
         with (
-            stop_signals(self.saves.whole_step) as stopped,
             compilations() as compiled,
             closing(self._log(first, total, compiled)) as log,
             closing(profiler),
@@ -145,9 +149,9 @@ class Loop:
                     log.restart_clock()
                 if self.watch.diverged:
                     return self.watch.diverged
-                if self.step < total and (number := stopped(self.step)):
+                if self.step < total and (number := self._stop.asked()):
                     log.flush(self.step)
-                    self._stop(state, number)
+                    self._leave(state, number)
                 self.laps("other")
         return None
 
@@ -183,9 +187,21 @@ class Loop:
         ]
         self.faults.tell([fault for fault in seen if fault], self.steps)
 
+    def _catch_up(self, state: TrainState) -> None:
+        """Evaluates a student that is not saved, as it has learnt nothing, or saved already."""
+        metric = self._evaluate(state)
+        if self.step:
+            self.best = max(self.best, metric)
+            self.saves.rate(self.step, self.best, metric)
+
     def _evaluate(self, state: TrainState) -> float:
         """Evaluates the configured splits; returns the metric that chooses the best."""
-        self.metrics |= self.evaluations.ask(state.params, self.step)
+        self.is_evaluated = False
+        try:
+            self.metrics |= self.evaluations.ask(state.params, self.step, self._stop.check)
+        except Stopped as stopped:
+            self._leave(state, stopped.number)
+        self.is_evaluated = True
         self.laps("evaluation")
         return float(self.metrics[self.config.evaluation.best_metric])
 
@@ -199,16 +215,19 @@ class Loop:
             )
             return False
         best = max(self.best, metric if metric is not None else -math.inf)
-        self.saves.save(state, self.step, best, metric, self.watch.losses, wait)
+        losses = self.watch.losses
+        self.saves.save(state, self.step, best, metric, losses, wait, self.is_evaluated)
         self.laps("saving")
         return True
 
-    def _stop(self, state: TrainState, number: int) -> None:
+    def _leave(self, state: TrainState, number: int) -> None:
         """Saves without a metric and leaves, as the signal asked."""
         self.saves.check(state, self.step)
-        name, saved = signal.Signals(number).name, self._save(state, metric=None, wait=True)
+        saved = self.step > 0 and self._save(state, metric=None, wait=True)
         done = f"saved step {self.step}" if saved else f"stopped after step {self.step}"
-        self.writer.say(f"{name}: {done}; run the same command to go on")
+        if not self.is_evaluated:
+            done += ", amid its evaluation"
+        self.writer.say(f"{signal.Signals(number).name}: {done}; run the same command to go on")
         sys.exit(128 + number)
 
     def _check_that_it_learns(self, state: TrainState) -> None:

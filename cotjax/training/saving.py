@@ -32,6 +32,7 @@ class Restored:
       state: After them.
       best: The highest metric until then, -inf where there was none.
       losses: Recent ones, oldest first.
+      is_evaluated: False where a signal cut the evaluation short that was due then.
       problems: What was wrong with newer checkpoints, a line each.
     """
 
@@ -39,6 +40,7 @@ class Restored:
     state: TrainState
     best: float
     losses: list[float]
+    is_evaluated: bool
     problems: tuple[str, ...]
 
 
@@ -79,10 +81,12 @@ class Saves:
         metric: float | None,
         losses: list[float],
         wait: bool = False,
+        is_evaluated: bool = True,
     ) -> None:
         """Saves a state that was checked; `best` is the highest metric, -inf where there is none.
 
-        `losses` are the recent ones, which a resumed run compares its own with.
+        `losses` are the recent ones, which a resumed run compares its own with. It makes up for an
+        evaluation that was due and is not there.
         """
         config, experiment = self._config, self._experiment
         meta = {
@@ -94,9 +98,16 @@ class Saves:
             "tokenizer_hash": experiment.tokenizer.content_hash(),
             "best": best if math.isfinite(best) else None,
             "losses": losses,
+            "is_evaluated": is_evaluated,
             "versions": {"cotjax": cotjax.__version__, "jax": jax.__version__},
         }
         self._checkpoints.save(step, state.params, state.opt_state, meta, metric, wait=wait)
+
+    def rate(self, step: int, best: float, metric: float) -> None:
+        """Gives a step that was saved before its evaluation the metric of it."""
+        meta = self._checkpoints.meta(step)
+        finite = best if math.isfinite(best) else None
+        self._checkpoints.rate(step, meta | {"best": finite, "is_evaluated": True}, metric)
 
     def restore(self) -> Restored | None:
         """The newest checkpoint that is whole, None where there is none at all.
@@ -119,8 +130,9 @@ class Saves:
                 for damaged, problem in problems.items()
             )
             best = meta["best"] if meta["best"] is not None else -math.inf
-            losses = meta.get("losses", [])  # older checkpoints have none
-            return Restored(step, state, best, losses, told)
+            # Older checkpoints have neither of these.
+            losses, is_evaluated = meta.get("losses", []), meta.get("is_evaluated", True)
+            return Restored(step, state, best, losses, is_evaluated, told)
         if problems:
             raise next(iter(problems.values()))
         return None

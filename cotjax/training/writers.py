@@ -107,17 +107,24 @@ class RunWriter:
         if self._first:
             _append(self._faults, {"step": step} | dict(values))
 
-    def forget_after(self, step: int) -> int:
+    def forget_after(self, step: int, is_evaluated: bool = True) -> int:
         """Drops the scalars and faults of steps that a resumed run will take again.
+
+        Evaluations after `step` too, where it is to be evaluated again.
 
         Returns:
           How many steps these are: those after `step` that were logged.
         """
+
+        def is_kept(values: Mapping[str, Any]) -> bool:
+            is_evaluation = any("/" in name for name in values)
+            return values["step"] < step + (is_evaluated or not is_evaluation)
+
         last = step
         for file in (self._scalars, self._faults) if self._first else ():
             if file.exists():
                 lines = _read_lines(file)
-                kept = [line for line, values in lines if values["step"] <= step]
+                kept = [line for line, values in lines if is_kept(values)]
                 last = max([last, *(values["step"] for _, values in lines)])
                 temporary = file.with_suffix(".tmp")
                 temporary.write_bytes(b"".join(line + b"\n" for line in kept))

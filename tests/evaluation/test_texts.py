@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from cotjax.checkpoints import OWN, _sha256
+from cotjax.checkpoint_note import checksums_of, make_note, meta_of
 from cotjax.errors import InputError
 from cotjax.evaluation import texts as texts_module
 from cotjax.evaluation.texts import answer_file, read_texts
@@ -80,8 +80,8 @@ def test_the_latest_answers_where_none_is_best(workdir, tmp_path):
     shutil.copytree(workdir, tmp_path / "run")
     (file,) = (tmp_path / "run" / "checkpoints").glob("*/meta/metadata")
     note = json.loads(file.read_text("utf-8"))
-    own = {"metric": None, "checksums": note.pop(OWN)["checksums"]}
-    file.write_text(json.dumps(note | {OWN: own | {"sha256": _sha256(note | {OWN: own})}}), "utf-8")
+    unrated = make_note(meta_of(note), None, checksums_of(note))
+    file.write_text(json.dumps(unrated), "utf-8")
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text('{"text": "heavier ? ent1 or ent2"}\n', "utf-8")
     assert answer_file(source, output, workdir=tmp_path / "run").checkpoint == "latest"

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import signal
+from contextlib import closing
 
 import jax
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from cotjax import config as configs
 from cotjax.checkpoints import Checkpoints
 from cotjax.errors import InputError
+from cotjax.evaluation import predict as predicting
 from cotjax.evaluation import student
 from cotjax.evaluation.student import default_mesh
 from cotjax.json_files import read_json
@@ -77,6 +79,46 @@ def test_a_terminated_run_resumes_bit_for_bit(whole, make_config, tmp_path, monk
     train(make_config(), tmp_path)
     assert "resumed after step 5" in (tmp_path / "log.txt").read_text()
     assert trained(tmp_path) == trained(whole[0])
+
+
+@pytest.mark.parametrize(("nth", "step"), [(1, 0), (3, 4), (5, 8)])
+def test_a_run_that_is_terminated_amid_an_evaluation_leaves_at_once(
+    nth, step, whole, make_config, tmp_path, monkeypatch
+):
+    """Before any step, where a checkpoint is due, at the end; what it left undone is done later."""
+    begun = []
+    label_logprobs = predicting.label_logprobs
+
+    def terminated(*arguments, **options):
+        begun.append(None)
+        if len(begun) == nth:
+            signal.raise_signal(signal.SIGTERM)
+        return label_logprobs(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predicting, "label_logprobs", terminated)
+        with pytest.raises(SystemExit) as stop:
+            train(make_config(), tmp_path)
+    assert stop.value.code == 128 + signal.SIGTERM
+    assert not (tmp_path / "eval" / f"validation-{step}-subset8.json").exists()
+    told = (tmp_path / "log.txt").read_text().splitlines()[-1]
+    done = f"saved step {step}" if step else "stopped after step 0"
+    assert told == f"SIGTERM: {done}, amid its evaluation; run the same command to go on"
+    result = train(make_config(), tmp_path)
+    assert trained(tmp_path) == trained(whole[0])
+    assert evaluated(tmp_path) == evaluated(whole[0])
+    assert result.metrics == whole[1].metrics
+    found, expected = (
+        closing(Checkpoints(one / "checkpoints", read_only=True)) for one in (tmp_path, whole[0])
+    )
+    with found as found, expected as expected:
+        assert found.best_step() == expected.best_step()
+        assert found.meta(8)["best"] == expected.meta(8)["best"]
+
+
+def evaluated(workdir):
+    """What the lines of evaluations say."""
+    return [line for line in read_scalars(workdir) if "loss" not in line]
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(whole, make_config, tmp_path, monkeypatch):

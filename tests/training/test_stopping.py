@@ -1,5 +1,6 @@
 """Signals ask a run to stop, and handlers are as before when it is over."""
 
+import ctypes
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import jax
 import pytest
 from jax.experimental import multihost_utils
 
-from cotjax.training.stopping import stop_signals
+from cotjax.training.stopping import Stopped, stop_signals
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -27,13 +28,15 @@ def handlers():
     ],
 )
 def test_the_first_signal_asks_to_stop(sent, capfd):
-    with stop_signals(lambda: 50) as stopped:
-        assert stopped(1) == 0
+    with stop_signals(lambda: 50) as stop:
+        stop.check()
         for number in sent:
             signal.raise_signal(number)
         expected = sent[0] if sent else 0
-        assert [stopped(2), stopped(3)] == [expected, expected]
+        assert [stop.asked(), stop.asked()] == [expected, expected]
         if sent:  # a second one ends the process at once
+            with pytest.raises(Stopped, match=signal.Signals(sent[0]).name):
+                stop.check()
             assert handlers() == [signal.SIG_DFL] * 2
             name = signal.Signals(sent[0]).name
             assert re.match(f"{name}: .* loses what came after step 50\n$", capfd.readouterr().err)
@@ -56,8 +59,8 @@ def test_a_second_signal_ends_the_process_at_once(first, second):
 def test_a_run_forgets_the_signals_of_another():
     with stop_signals(int):
         signal.raise_signal(signal.SIGTERM)
-    with stop_signals(int) as stopped:
-        assert stopped(1) == 0
+    with stop_signals(int) as stop:
+        assert stop.asked() == 0
 
 
 def test_handlers_are_put_back_even_when_the_run_fails():
@@ -77,8 +80,8 @@ def test_another_thread_trains_without_handlers():
     before, seen = handlers(), []
 
     def run():
-        with stop_signals(int) as stopped:
-            seen.append((stopped(1), handlers()))
+        with stop_signals(int) as stop:
+            seen.append((stop.asked(), handlers()))
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -87,16 +90,32 @@ def test_another_thread_trains_without_handlers():
 
 
 def test_several_processes_stop_where_jax_says(monkeypatch):
-    asked = []
+    """A signal is handed on to JAX, which tells the others; its handler is put back."""
+    caught, times = [], []
 
-    def reached(step):
-        asked.append(step)
-        return step == 6
+    def reached(time):
+        times.append(time)
+        return bool(caught) and len(times) > 2
 
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(caught.append)
+    before = handlers()
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(multihost_utils, "reached_preemption_sync_point", reached)
-    before = handlers()
-    with stop_signals(int) as stopped:
-        assert handlers() == before  # JAX has its own
-        assert [stopped(step) for step in (5, 6)] == [0, signal.SIGTERM]
-    assert asked == [5, 6]  # once a step: JAX counts the calls of every process
+    ctypes.pythonapi.PyOS_setsig(signal.SIGTERM, handler)
+    try:
+        with stop_signals(int) as stop:
+            assert stop.asked() == 0
+            signal.raise_signal(signal.SIGINT)
+            assert caught == [signal.SIGTERM]
+            assert handlers() == [signal.SIG_DFL] * 2
+            asked = [stop.asked() for _ in range(4)]
+        assert asked == [0, *[signal.SIGTERM] * 3]
+        first, *others = times
+        assert others == [first + 1, first + 2]  # JAX counts the calls of every process
+        with stop_signals(int):
+            pass
+        signal.raise_signal(signal.SIGTERM)
+        assert caught == [signal.SIGTERM] * 2
+    finally:
+        for number, one in zip(SIGNALS, before, strict=True):
+            signal.signal(number, one)
