@@ -11,8 +11,9 @@ import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from cotjax.errors import InputError
 
@@ -39,7 +40,7 @@ def read_json_lines(
       InputError: naming the file and the line that is not UTF-8 or not JSON.
     """
     # Only the newline ends a line: str.splitlines would also cut at U+2028 inside a string.
-    for number, raw in enumerate(_read(path).split(b"\n"), start=1):
+    for number, raw in enumerate(_read_lines(path), start=1):
         try:
             line = _decode(raw, str(path), first_line=number)
             if not line.strip():
@@ -120,8 +121,23 @@ def to_json(value: Any) -> Any:
 
 
 def _read(path: Path) -> bytes:
+    with _opened(path) as file:
+        return file.read().removeprefix(codecs.BOM_UTF8)  # some editors write it
+
+
+def _read_lines(path: Path) -> Iterator[bytes]:
+    """One line after the other, so that the file need not fit in memory."""
+    with _opened(path) as file:
+        for number, line in enumerate(file):
+            line = line.removesuffix(b"\n")
+            yield line if number else line.removeprefix(codecs.BOM_UTF8)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        return Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)  # some editors write it
+        with Path(path).open("rb") as file:
+            yield file
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:

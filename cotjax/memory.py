@@ -25,7 +25,7 @@ def refuse_if_too_large(what: str, needed: int) -> None:
     free = free_bytes()
     if free is not None and needed > free:
         raise InputError(
-            f"{what}: may take {_gib(needed)} of memory, and {_gib(free)} are free: take fewer "
+            f"{what}: may take {gib(needed)} of memory, and {gib(free)} are free: take fewer "
             "records, or a machine with more memory"
         )
 
@@ -35,7 +35,24 @@ def free_bytes() -> int | None:
 
     The least of what the machine, its container and the limit on the process (`ulimit -v`) leave.
     """
-    return min(_all_limits(), default=None)
+    free = [free for _, free in _pools()]
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and STATUS.exists():
+        free.append(limit - _field(STATUS, "VmSize"))
+    return min(free, default=None)
+
+
+def machine_memory() -> tuple[int, int] | None:
+    """All bytes of the machine, or of the container if that has less left, and those still free.
+
+    None where the system does not tell. What files are cached in counts as free, and swap too.
+    """
+    return min(_pools(), key=lambda pool: pool[1], default=None)
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is not swapped out; on Linux alone."""
+    return _field(STATUS, "VmRSS")
 
 
 def keep_freed() -> None:
@@ -56,7 +73,7 @@ def give_back_if_short() -> None:
     so all of it may be allocated twice. To be called after each step.
     """
     free = free_bytes()
-    if free is not None and 1024 * _field(STATUS, "VmRSS") > free and _set_options(GIVING_BACK):
+    if free is not None and resident_bytes() > free and _set_options(GIVING_BACK):
         ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -69,22 +86,27 @@ def _set_options(options: dict[int, int]) -> bool:
     return set_option is not None
 
 
-def _all_limits() -> Iterator[int]:
+def _pools() -> Iterator[tuple[int, int]]:
+    """(all, free) bytes of the machine, and of the container if there is one."""
     if MEMINFO.exists():
-        yield 1024 * _field(MEMINFO, "MemAvailable")
-    most, used = GROUP / "memory.max", GROUP / "memory.current"
+        swap = [_field(MEMINFO, name) for name in ("SwapTotal", "SwapFree")]
+        yield _field(MEMINFO, "MemTotal") + swap[0], _field(MEMINFO, "MemAvailable") + swap[1]
+    most, used, stat = (GROUP / f"memory.{name}" for name in ("max", "current", "stat"))
     if most.exists() and used.exists() and (limit := most.read_text().strip()).isdecimal():
-        yield int(limit) - int(used.read_text())
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and STATUS.exists():
-        yield limit - 1024 * _field(STATUS, "VmSize")
+        cached = sum(
+            int(line.split()[1])
+            for line in stat.read_text().splitlines()
+            if line.startswith(("active_file ", "inactive_file "))
+        )
+        yield int(limit), int(limit) - int(used.read_text()) + cached
 
 
 def _field(file: Path, name: str) -> int:
-    """A number of kB."""
-    (line,) = (line for line in file.read_text().splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1])
+    """Bytes, of a field in kB; none where it is missing."""
+    lines = (line for line in file.read_text().splitlines() if line.startswith(f"{name}:"))
+    return 1024 * int(next(lines, "0 0").split()[1])
 
 
-def _gib(count: int) -> str:
+def gib(count: int) -> str:
+    """A number of bytes for people."""
     return f"{count / 2**30:,.1f} GiB"

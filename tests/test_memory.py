@@ -1,5 +1,7 @@
 """Input that is too large is refused before it is read, with what it takes and what there is."""
 
+import math
+import re
 import resource
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from cotjax import memory, records
 from cotjax.config import load
 from cotjax.data.rationales import FIXED, MEMORY, refuse_too_many
 from cotjax.errors import InputError
-from cotjax.memory import free_bytes, refuse_if_too_large
+from cotjax.memory import free_bytes, machine_memory, refuse_if_too_large
 from cotjax.records import Manifest, Rationale, Record, read_records, write_records
 
 GIB = 2**30
@@ -73,7 +75,7 @@ memory.keep_freed()
 np.ones(2**26), np.ones(2**10)  # half a GiB is freed
 memory.free_bytes = lambda: int(sys.argv[1])
 memory.give_back_if_short()
-print(1024 * memory._field(memory.STATUS, "VmRSS"))
+print(memory.resident_bytes())
 """
 
 
@@ -83,13 +85,42 @@ def test_pages_are_given_back_where_memory_is_short(free, kept):
     assert (int(done.stdout) > 2**29) == kept
 
 
+GREEDY = """
+import sys
+from cotjax import memory_watch
+memory_watch.OWN = 64
+memory_watch.LEFT = sys.maxsize
+memory_watch.SHARE = int(sys.argv[1])
+memory_watch.watch_memory()
+taken = [bytes(2**20)]
+for _ in range(4096):
+    taken.append(taken[-1] + b"x")
+print("has it all")
+"""
+
+
+def test_a_process_that_takes_the_last_memory_ends_before(tmp_path):
+    """The last: half of what is free now, so that none need really run out."""
+    total, free = machine_memory()
+    for share, code in ((total / (free - GIB), 2), (2**20, 0)):
+        command = [sys.executable, "-c", GREEDY, str(math.ceil(share))]
+        ended = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert ended.returncode == code
+        if code:
+            line = r"error: memory: \d\.\d GiB are taken and [\d.]+ GiB are free: .*\n"
+            assert re.fullmatch(line, ended.stderr)
+            assert not ended.stdout
+
+
 def test_the_least_counts(machine, monkeypatch):
     machine(meminfo="MemTotal:       32 kB\nMemAvailable:   8388608 kB\n")
     assert free_bytes() == 8 * GIB
     machine(memory_max="max\n", memory_current="7\n")
     assert free_bytes() == 8 * GIB
-    machine(memory_max=f"{6 * GIB}\n", memory_current=f"{GIB}\n")
+    cached = f"anon 7\ninactive_file {GIB}\nactive_file {GIB}\n"  # which the system takes back
+    machine(memory_max=f"{6 * GIB}\n", memory_current=f"{3 * GIB}\n", memory_stat=cached)
     assert free_bytes() == 5 * GIB
+    assert machine_memory() == (6 * GIB, 5 * GIB)
     machine(status="Name:\tpython\nVmSize:\t 1048576 kB\n")
     monkeypatch.setattr(resource, "getrlimit", lambda _: (4 * GIB, 9 * GIB))
     assert free_bytes() == 3 * GIB

@@ -1,13 +1,12 @@
-"""What becomes of a run when its disk is full, read-only or gone; prints a JSON line a fault.
+"""What becomes of training when its disk is full, read-only or gone; prints a JSON line a fault.
 
     unshare -rm python -m tests.faults.disk FOLDER
 
 In a mount namespace of its own, where it may mount a disk of two MiB.
 """
 
+import functools
 import json
-import shutil
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -21,48 +20,10 @@ from cotjax.errors import InputError
 from cotjax.training.run import train
 from cotjax.training.step_log import StepLog
 from tests.conftest import REPOSITORY
+from tests.faults.disks import FAULTS, Disk
 from tests.training.runs import SMALL, trained
 
 AT_STEP, WHOLE = 6, 4  # the fault comes after a step, when an earlier one's checkpoint is whole
-
-
-class Disk:
-    """A disk of two MiB with a run on it."""
-
-    def __init__(self, folder: Path):
-        folder.mkdir()
-        self.run, self._ballast = folder / "run", folder / "ballast"
-        mount("-t", "tmpfs", "-o", "size=2m", "tmpfs", folder)
-
-    def fill(self, kept: int = 0) -> None:
-        """Leaves so many bytes free."""
-        free = shutil.disk_usage(self._ballast.parent).free
-        self._ballast.write_bytes(bytes(free - kept))
-
-    def nearly_fill(self) -> None:
-        """Leaves enough for lines of logs, and too little for a checkpoint."""
-        self.fill(kept=48 * 1024)
-
-    def empty(self) -> None:
-        self._ballast.unlink()
-
-    def lock(self) -> None:
-        """Makes the folder of the run read-only; even root may not write there then."""
-        mount("--bind", self.run, self.run)
-        mount("-o", "remount,bind,ro", self.run)
-
-    def unlock(self) -> None:
-        subprocess.run(["umount", "--lazy", self.run], check=True)
-
-    def remove(self) -> None:
-        shutil.rmtree(self.run)
-
-    def bring_back(self) -> None:
-        """Nothing is left of it: it begins again."""
-
-
-def mount(*words) -> None:
-    subprocess.run(["mount", *words], check=True)
 
 
 def whole_steps(run: Path) -> list[int]:
@@ -103,17 +64,11 @@ def main() -> None:
     words = [f"--config.{name}={value}" for name, value in fields.items()]
     config = configs.load(REPOSITORY / "configs" / "default.py", words)
     train(config, folder / "whole")
-    faults = {
-        "full": (Disk.fill, Disk.empty),
-        "nearly full": (Disk.nearly_fill, Disk.empty),
-        "read-only": (Disk.lock, Disk.unlock),
-        "gone": (Disk.remove, Disk.bring_back),
-    }
-    for name, (break_it, mend) in faults.items():
+    for name, fault in FAULTS.items():
         disk = Disk(folder / name.replace(" ", "-"))
-        line = suffer(config, disk.run, lambda f=break_it, d=disk: f(d))
+        line = suffer(config, disk.run, functools.partial(fault.break_, disk))
         left = whole_steps(disk.run)
-        mend(disk)
+        fault.mend(disk)
         train(config, disk.run)
         same = trained(disk.run) == trained(folder / "whole")
         print(json.dumps({"fault": name, "line": line, "left": left, "same": same}), flush=True)
