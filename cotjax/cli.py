@@ -9,7 +9,7 @@ from absl import app, flags, logging
 
 from cotjax.errors import InputError, NotFiniteError
 from cotjax.lost import INTERRUPTED, leaving_when_alone
-from cotjax.memory_watch import watch_memory
+from cotjax.memory_watch import manage_memory
 
 USER_ERROR = 2
 NOT_FINITE = 3  # a run whose numbers went wrong
@@ -73,9 +73,9 @@ def _export_group() -> None:
 
 
 def _guarded(main: Callable[..., None], takes_config: str | None, overrides: list[str]) -> None:
+    manage_memory()
     _quieten_libraries()
     _export_group()
-    watch_memory()
     try:
         with _readers_may_leave(), leaving_when_alone(_exit_code):
             if takes_config is None:

@@ -1,6 +1,7 @@
-"""Memory of a process: whether what is to be read fits, and what becomes of what it gives back."""
+"""Memory: what there is, whether what is to be read fits, and what becomes of what is freed."""
 
 import ctypes
+import functools
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ GROUP = Path("/sys/fs/cgroup")  # of a container, as it sees itself
 # heap for all threads), M_TOP_PAD (it grows by 64 MiB); and the first two as glibc has them.
 KEEPING = {-4: 0, -1: -1, -8: 1, -2: 2**26}
 GIVING_BACK = {-4: 2**16, -1: 2**17}
+CUSHION = (64, 2**24)  # blocks, and the bytes of each; nothing of them is used until it is needed
 
 
 def refuse_if_too_large(what: str, needed: int) -> None:
@@ -59,22 +61,40 @@ def keep_freed() -> None:
     """Keeps memory that is freed for what is allocated next, instead of handing it back.
 
     On a CPU a train step allocates some GiB and frees them: handed back, each page of them would be
-    a fault in the next step, up to a tenth of its time. What is kept still counts as used by the
-    process. Does nothing where the C library is not glibc. Must run before JAX starts its threads,
-    which would make heaps of their own.
+    a fault in the next step, up to half of its time. What is kept still counts as used by the
+    process. Does nothing where the C library is not glibc. Must run before anything starts a
+    thread: glibc decides then how many heaps there are, and only the first keeps large blocks.
     """
-    _set_options(KEEPING)
+    if _set_options(KEEPING):
+        _make_cushion()
 
 
-def give_back_if_short() -> None:
+def give_back_if_short() -> bool:
     """Ends `keep_freed` where this process has more memory than it may still take.
 
-    For a small block that lies in what was freed keeps the next large one from fitting there, and
-    so all of it may be allocated twice. To be called after each step.
+    For a block that lies in what was freed keeps the next large one from fitting there, and so all
+    of it may be allocated twice. Returns whether it has.
     """
     free = free_bytes()
-    if free is not None and resident_bytes() > free and _set_options(GIVING_BACK):
+    is_short = free is not None and resident_bytes() > free and _set_options(GIVING_BACK)
+    if is_short:
         ctypes.CDLL(None).malloc_trim(0)
+    return is_short
+
+
+@functools.cache
+def _make_cushion() -> None:
+    """Frees some blocks, so that small ones that come between two steps lie there.
+
+    glibc takes the smallest free block that is large enough. Between the cushion's stand small ones
+    that are never freed, or it would be one block.
+    """
+    libc, (count, size) = ctypes.CDLL(None), CUSHION
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.free.argtypes = [ctypes.c_void_p]
+    blocks = [(libc.malloc(size), libc.malloc(2**11))[0] for _ in range(count)]
+    for block in blocks:
+        libc.free(block)
 
 
 def _set_options(options: dict[int, int]) -> bool:

@@ -1,7 +1,7 @@
-"""Ends a process that is about to take the last of the memory, before the system kills it.
+"""What a script does about its memory: keep what is freed, and end before the system kills it.
 
 How much memory input takes once it is read depends on what it is: bounds that are known before are
-told before (`memory.refuse_if_too_large`), and this is for all others.
+told before (`memory.refuse_if_too_large`), and the watch is for all others.
 """
 
 import os
@@ -9,7 +9,13 @@ import sys
 import threading
 import time
 
-from cotjax.memory import gib, machine_memory, resident_bytes
+from cotjax.memory import (
+    gib,
+    give_back_if_short,
+    keep_freed,
+    machine_memory,
+    resident_bytes,
+)
 
 LEFT = 2**30  # bytes that are to stay free, or, of a small machine,
 SHARE = 32  # this part of its memory
@@ -18,17 +24,24 @@ PAUSE = 0.1  # seconds, in which nobody takes a GiB
 CODE = 2
 
 
-def watch_memory() -> None:
-    """Watches from a thread, for as long as the process lives; does nothing where not Linux."""
+def manage_memory() -> None:
+    """Keeps freed memory while there is enough, and watches it for as long as the process lives.
+
+    To be called once, before anything else has started a thread. Where the system does not tell of
+    its memory (not Linux), it does nothing.
+    """
     memory = machine_memory()
     if memory is not None:
+        keep_freed()
         total, _ = memory
-        most = min(LEFT, total // SHARE)
-        threading.Thread(target=_watch, args=(most, total // OWN), daemon=True).start()
+        limits = min(LEFT, total // SHARE), total // OWN
+        threading.Thread(target=_watch, args=limits, daemon=True).start()
 
 
 def _watch(left: int, own: int) -> None:
+    is_kept = True
     while (free := machine_memory()[1]) > left or resident_bytes() < own:
+        is_kept = is_kept and not give_back_if_short()
         time.sleep(PAUSE)
     line = (
         f"error: memory: {gib(resident_bytes())} are taken and {gib(free)} are free: give it less "

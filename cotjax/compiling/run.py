@@ -15,7 +15,6 @@ from cotjax.compiling.sweep import ranked, sweep
 from cotjax.compiling.timed import as_json as timed_json
 from cotjax.compiling.timed import run_steps, timed_table
 from cotjax.json_files import dump_json, replace_file
-from cotjax.memory import keep_freed
 
 
 def compile_one(
@@ -30,7 +29,6 @@ def compile_one(
 
 def time_one(config: ConfigDict, steps: int, output: Path | None) -> None:
     """Runs a config's step on the devices that are here, prints and writes what it took."""
-    keep_freed()
     timed = run_steps(plan(config, jax.devices()), steps)
     Console(highlight=False).print(timed_table(timed))
     if output:

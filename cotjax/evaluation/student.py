@@ -16,7 +16,6 @@ from cotjax.compilations import keep_compiled
 from cotjax.data.tokenizer import Tokenizer, load_tokenizer
 from cotjax.errors import InputError
 from cotjax.json_files import read_json
-from cotjax.memory import keep_freed
 from cotjax.mesh import initialize_distributed, leaf_shardings, make_mesh
 from cotjax.models.hf import (
     abstract_params,
@@ -124,7 +123,6 @@ def default_mesh(config: ConfigDict | None = None) -> Mesh:
 
     What is compiled is kept where the config says.
     """
-    keep_freed()
     initialize_distributed()
     if config is not None:
         keep_compiled(config.compilation_cache_dir)

@@ -16,7 +16,6 @@ from cotjax.compilations import compilations
 from cotjax.data.steps import Steps
 from cotjax.errors import InputError, NotFiniteError
 from cotjax.laps import Laps
-from cotjax.memory import give_back_if_short
 from cotjax.mesh import replicated
 from cotjax.models.hf import load_params
 from cotjax.training.at_fault import Finite, finite_parts, rows_at_fault, whole
@@ -144,7 +143,6 @@ class Loop:
                 with profiler.step(self.step), jax.transfer_guard("disallow"):
                     state, metrics = take_step(state, batch, seed)
                 log.add(work, metrics)
-                give_back_if_short()
                 if self._between_steps(state, log):
                     log.restart_clock()
                 if self.watch.diverged:

@@ -14,7 +14,6 @@ from cotjax import config as configs
 from cotjax.claims import alone_in, refuse_if_in_use
 from cotjax.compilations import keep_compiled
 from cotjax.laps import Laps
-from cotjax.memory import keep_freed
 from cotjax.mesh import batch_parts, initialize_distributed, make_mesh, wait_for_all
 from cotjax.training.description import description
 from cotjax.training.loop import Loop
@@ -57,7 +56,6 @@ def train(
       NotFiniteError: if the numbers go wrong for good; see the `guard` section of the config.
     """
     start, laps = time.monotonic(), laps or Laps()
-    keep_freed()
     initialize_distributed()
     keep_compiled(config.compilation_cache_dir)
     mesh = make_mesh(config.mesh.to_dict())

@@ -1,5 +1,10 @@
 """How cotjax decodes: what its evaluation does with tokenised questions."""
 
+from cotjax.memory_watch import manage_memory
+
+if __name__ == "__main__":
+    manage_memory()  # as scripts do, before what is imported starts threads
+
 import sys
 import time
 

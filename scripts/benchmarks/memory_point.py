@@ -1,5 +1,10 @@
 """One train step of cotjax: compiled, looked at and run."""
 
+from cotjax.memory_watch import manage_memory
+
+if __name__ == "__main__":
+    manage_memory()  # as scripts do, before what is imported starts threads
+
 import dataclasses
 import statistics
 import sys

@@ -1,5 +1,10 @@
 """How cotjax samples: the scheduler that a sampling job runs, without its files."""
 
+from cotjax.memory_watch import manage_memory
+
+if __name__ == "__main__":
+    manage_memory()  # as scripts do, before what is imported starts threads
+
 import dataclasses
 import sys
 import time

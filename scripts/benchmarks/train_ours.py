@@ -1,5 +1,10 @@
 """How cotjax fine-tunes: the batches and the step of a training run, without its files."""
 
+from cotjax.memory_watch import manage_memory
+
+if __name__ == "__main__":
+    manage_memory()  # as scripts do, before what is imported starts threads
+
 import dataclasses
 import sys
 import time
@@ -11,7 +16,6 @@ from benchmarks.turns import Figures, Order, answer
 from cotjax import config as configs
 from cotjax.compilations import compilations
 from cotjax.data.work import Work
-from cotjax.memory import give_back_if_short, keep_freed
 from cotjax.mesh import batch_parts, make_mesh
 from cotjax.models.hf import load_params
 from cotjax.training.feeding import global_batches
@@ -27,7 +31,6 @@ class Ours:
 
     def __init__(self, file: str, *overrides: str):
         """Prepares what a config names, and loads the pretrained weights."""
-        keep_freed()
         self._config = configs.load(file, overrides)
         self._mesh = make_mesh(self._config.mesh.to_dict())
         self._experiment = prepared(self._config, self._mesh)
@@ -49,7 +52,6 @@ class Ours:
                 more, batch = next(self._fed)
                 waited += time.perf_counter() - asked
                 self._state, metrics = self._step(self._state, batch, np.uint32(0))
-                give_back_if_short()
                 work += more
                 losses.append(metrics["loss"])
                 jax.block_until_ready(losses[max(len(losses) - 1 - STEPS_AHEAD, 0)])
