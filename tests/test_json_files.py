@@ -6,6 +6,7 @@ import pytest
 
 from cotjax.errors import InputError
 from cotjax.json_files import build, read_json, read_json_lines, to_json
+from tests.held import taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,15 @@ class Tree:
     tags: dict[str, str | int | float] | None = None
     count: int | None = None
     alive: bool | None = None
+
+
+def test_lines_are_read_one_by_one(tmp_path):
+    line = b'{"text": "' + b"x" * 1000 + b'"}\n'
+    (tmp_path / "long.jsonl").write_bytes(line * 2**16)
+    read = []
+    lines = read_json_lines(tmp_path / "long.jsonl")
+    assert taken(lambda: read.append(sum(1 for _ in lines))) < 2**24
+    assert read == [2**16]
 
 
 def test_builds_nested_dataclasses_and_back():

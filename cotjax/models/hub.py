@@ -74,7 +74,11 @@ def load_fast_tokenizer(folder: Path) -> Any:
         raise InputError(f"{folder}: no tokenizer could be loaded (it holds none of {missing})")
     try:
         # Left open, transformers asks at the terminal whether to run a folder's code.
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer.decode(tokenizer("a text")["input_ids"])  # some damage is found no sooner
+        return tokenizer
     except Exception as error:  # damaged files end in errors of every kind
         told = first_line(error)
         raise InputError(f"{folder}: no tokenizer could be loaded ({told:.200})") from error

@@ -28,9 +28,10 @@ from tests.teacher.imports import write_json, write_lines
 
 def places(value, path=()):
     """Where something stands in a JSON value: the keys that lead there."""
-    yield path
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, one in inner if isinstance(value, dict | list) else ():
+    if path:
+        yield path
+    inner = dict(enumerate(value)) if isinstance(value, list) else value
+    for key, one in inner.items() if isinstance(inner, dict) else ():
         yield from places(one, (*path, key))
 
 
@@ -39,7 +40,7 @@ def damaged(draw, value):
     """A JSON value with another one in up to two of its places."""
     value = copy.deepcopy(value)
     for _ in range(draw(st.integers(1, 2))):
-        *path, last = draw(st.sampled_from([p for p in places(value) if p]))
+        *path, last = draw(st.sampled_from(list(places(value))))
         parent = functools.reduce(lambda one, key: one[key], path, value)
         parent[last] = draw(JSON_VALUES)
         if isinstance(parent, dict) and draw(st.booleans()):
@@ -60,7 +61,7 @@ def test_any_question_is_read_or_named(place, lines):
     if read is None:
         assert refusal.startswith(f"{path}:")
     else:
-        assert [one.text for one in read.records] == [line["question"] for line in lines]
+        assert [one.question for one in read.records] == [line["question"] for line in lines]
 
 
 @settings(max_examples=150)
@@ -179,4 +180,4 @@ def test_any_tokenizer_file_is_read_or_named(tokenizer, data):
         if loaded is None:
             assert refusal.startswith(folder)
         else:
-            attempt(lambda: loaded("the man went"))
+            loaded.decode(loaded("the man went to the bank")["input_ids"])

@@ -67,6 +67,7 @@ BAD_FILES = {
     "settings that are cut": {"settings": b'{"eos_tok'},
     "a class of numbers": {"settings": {"tokenizer_class": 5}},
     "an end of numbers": {"settings": {"eos_token": 5}},
+    "a length of lists": {"settings": {"model_max_length": []}},
     "padding of lists": {"settings": {"pad_token": ["<pad>"]}},
 }
 

@@ -1,6 +1,7 @@
 """Jobs in processes of their own, which end in seconds unless something ends them before."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import signal
@@ -27,6 +28,19 @@ SECONDS = 600  # in which a job, or a moment of it, must have come
 # What others of a group end with when one of them is gone; JAX's service goes with process 0, and
 # aborts those that it is faster with than they are.
 LEFT_ALONE, LEFT_BY_FIRST = {ALONE}, {ALONE, -signal.SIGABRT}
+
+
+@dataclasses.dataclass(frozen=True)
+class Killed:
+    """How a job ended that was sent signals.
+
+    Attributes:
+      said: What each of its processes said on the error stream; nothing where the job ended before.
+      seconds: Until all of them had ended.
+    """
+
+    said: list[str]
+    seconds: float
 
 
 class Job:
@@ -116,28 +130,28 @@ def kill(
     moment: str | Moment,
     *signals: signal.Signals,
     victim: int = 0,
-) -> list[str]:
-    """Starts a job and sends one of its processes signals at a moment.
-
-    Returns:
-      What each said on the error stream; nothing where the job ended before the moment.
-    """
+) -> Killed:
+    """Starts a job and sends one of its processes signals at a moment."""
     if isinstance(moment, str):
         moment = job.moments(folder, shared)[moment]
     with started(job, folder, shared) as processes:
         is_in_time = wait_for(processes, moment)
         for number in signals if is_in_time else ():
             processes[victim].send_signal(number)
+        sent = time.monotonic()
         said = [process.communicate(timeout=SECONDS)[1] for process in processes]
+    seconds = time.monotonic() - sent
     codes = [process.returncode for process in processes]
     if not is_in_time:
         assert not any(codes), (codes, said)
-        return []
+        return Killed([], seconds)
     ended = {-signals[-1], 128 + signals[0], 0}  # 0: just before its end
+    if job.processes > 1:  # which all stop after the same step then
+        ended |= {128 + signal.SIGTERM}
     left = ended | (LEFT_ALONE if victim else LEFT_BY_FIRST)
     for number, code in enumerate(codes):
         assert code in (ended if number == victim else left), (codes, said)
-    return said
+    return Killed(said, seconds)
 
 
 def is_now(moment: Moment) -> bool:

@@ -43,7 +43,7 @@ def test_a_run_killed_again_and_again_ends_as_one_that_was_not(shared, tmp_path)
     kill(job, killed, shared, "saving", KILL)
     kill(job, killed, shared, moments.stepping(killed, 5), TERM)
     assert "SIGTERM: saved step" in (killed / "log.txt").read_text()
-    (errors,) = kill(job, killed, shared, moments.stepping(killed, 8), INT, INT)
+    (errors,) = kill(job, killed, shared, moments.stepping(killed, 8), INT, INT).said
     assert "SIGINT: stops when" in errors
     finish(job, killed, shared)
     job.check_same(killed, shared / "run")
@@ -70,8 +70,11 @@ def random_kill(rng: random.Random, job: Job, folder: Path, shared: Path, second
     if name in ANEW:
         forget_caches(shared)
     moment = moments.after(rng.uniform(0, seconds)) if name == "random" else name
-    said = kill(job, folder, shared, moment, *signals, victim=rng.randrange(job.processes))
-    return f"{name} {'+'.join(one.name for one in signals)}" if said else ""
+    killed = kill(job, folder, shared, moment, *signals, victim=rng.randrange(job.processes))
+    words = f"{name} {'+'.join(one.name for one in signals)}"
+    if signals == (TERM,) and killed.said:
+        print(f"ended {killed.seconds:.1f} s after SIGTERM", flush=True)
+    return words if killed.said else ""
 
 
 def kill_often(rng: random.Random, job: Job, kills: int, place: Path) -> Counter[str]:
