@@ -6,6 +6,7 @@ row has several decoder rows, which all read it.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -78,100 +79,129 @@ def lay_out(replies: Replies, shape: RowShape, packing: bool) -> Layout:
     unit_read = replies.read[[unit[0] for unit in units]]
     unit_said = np.array([said[unit].sum() for unit in units])
     greed = np.maximum(unit_read / shape.encoder, unit_said / (shape.decoder * shape.decoder_rows))
+    order = np.argsort(-greed, kind="stable")
     rows = _Rows(len(units), len(inputs), shape)
-    for unit in np.argsort(-greed, kind="stable"):
-        rows.put(unit, int(unit_read[unit]), units[unit], said[units[unit]], packing)
+    for unit in order.tolist():
+        replies_of = units[unit].tolist()
+        rows.put(unit, int(unit_read[unit]), replies_of, said[units[unit]].tolist(), packing)
+    unit_row, unit_offset, unit_segment = np.array(rows.unit).T
+    row, offset, segment, source = np.array(rows.reply).T
     return Layout(
-        rows=rows.used,
+        rows=len(rows.rows),
         unit_reply=np.array([unit[0] for unit in units]),
-        unit_row=rows.unit[0],
-        unit_offset=rows.unit[1],
-        unit_segment=rows.unit[2],
-        row=rows.reply[0],
-        offset=rows.reply[1],
-        segment=rows.reply[2],
-        source=rows.reply[3],
+        unit_row=unit_row,
+        unit_offset=unit_offset,
+        unit_segment=unit_segment,
+        row=row,
+        offset=offset,
+        segment=segment,
+        source=source,
     )
+
+
+@dataclasses.dataclass
+class _Row:
+    """What is free in an encoder row and in the decoder rows that read it.
+
+    Attributes:
+      number: Of the row.
+      encoder: Tokens.
+      decoder, segments: Tokens, and replies, of each decoder row.
+      held: Units that it holds.
+    """
+
+    number: int
+    encoder: int
+    decoder: list[int]
+    segments: list[int]
+    held: int = 0
+
+    @classmethod
+    def empty(cls, number: int, shape: RowShape) -> "_Row":
+        each = shape.decoder_rows
+        return cls(number, shape.encoder, [shape.decoder] * each, [shape.segments] * each)
+
+    def longest(self) -> int:
+        """Tokens of the longest reply that one of the decoder rows has room for."""
+        return max(
+            free if left else 0 for free, left in zip(self.decoder, self.segments, strict=True)
+        )
+
+    def places(self, said: Sequence[int]) -> list[int]:
+        """The first decoder row with room for each reply after those before it, while there is."""
+        decoder, segments = self.decoder, self.segments
+        if len(said) > 1:
+            decoder, segments = [*decoder], [*segments]
+        places = []
+        for length in said:
+            for place, free in enumerate(decoder):
+                if free >= length and segments[place]:
+                    break
+            else:
+                return places
+            places.append(place)
+            if len(said) > 1:
+                decoder[place] -= length
+                segments[place] -= 1
+        return places
 
 
 class _Rows:
     """Rows as they fill.
 
     Attributes:
-      used: Encoder rows that hold something.
-      unit: int [3, units], row, offset and segment.
-      reply: int [4, replies], decoder row, offset, segment and source.
+      rows: Those that hold something.
+      unit: Of each unit, row, offset and segment.
+      reply: Of each reply, decoder row, offset, segment and source.
     """
 
     def __init__(self, units: int, replies: int, shape: RowShape):
-        self.used, self._shape = 0, shape
-        self.unit = np.zeros((3, units), np.int64)
-        self.reply = np.zeros((4, replies), np.int64)
-        self._encoder = np.full(units, shape.encoder)  # what is free
-        self._decoder = np.full((units, shape.decoder_rows), shape.decoder)
-        self._segments = np.full((units, shape.decoder_rows), shape.segments)
-        self._held = np.zeros(units, np.int64)
+        self.rows: list[_Row] = []
+        self.unit, self.reply = [(0, 0, 0)] * units, [(0, 0, 0, 0)] * replies
+        self._shape = shape
+        # By row, to find one among thousands: tokens that are free, of decoder rows the most.
+        self._encoder, self._decoder = np.zeros(units, np.int64), np.zeros(units, np.int64)
 
-    def put(self, unit: int, read: int, replies: np.ndarray, said: np.ndarray, packing: bool):
+    def put(self, unit: int, read: int, replies: list[int], said: list[int], packing: bool) -> None:
         """Puts a unit and its replies, the longest first, into the first row with room for all."""
-        first = 0 if packing else self.used
-        open_rows = slice(first, self.used + 1)  # the last is empty
-        places = _places(said, self._decoder[open_rows], self._segments[open_rows])
-        row = int(np.argmax((self._encoder[open_rows] >= read) & (places[-1] >= 0))) + first
-        self.used = max(self.used, row + 1)
-        self._held[row] += 1
-        self.unit[:, unit] = row, self._shape.encoder - self._encoder[row], self._held[row]
-        self._encoder[row] -= read
-        decoder, segments = self._decoder[row], self._segments[row]
-        for reply, length, place in zip(replies, said, places[:, row - first], strict=True):
-            self.reply[:, reply] = (
-                row * self._shape.decoder_rows + place,
-                self._shape.decoder - decoder[place],
-                self._shape.segments - segments[place] + 1,
-                self._held[row],
+        row, places = self._find(read, said) if packing else (None, [])
+        if row is None:
+            row = _Row.empty(len(self.rows), self._shape)
+            self.rows.append(row)
+            places = row.places(said)
+        row.held += 1
+        self.unit[unit] = row.number, self._shape.encoder - row.encoder, row.held
+        row.encoder -= read
+        for reply, length, place in zip(replies, said, places, strict=True):
+            self.reply[reply] = (
+                row.number * self._shape.decoder_rows + place,
+                self._shape.decoder - row.decoder[place],
+                self._shape.segments - row.segments[place] + 1,
+                row.held,
             )
-            decoder[place] -= length
-            segments[place] -= 1
+            row.decoder[place] -= length
+            row.segments[place] -= 1
+        self._encoder[row.number], self._decoder[row.number] = row.encoder, row.longest()
 
-
-def _places(said: np.ndarray, decoder: np.ndarray, segments: np.ndarray) -> np.ndarray:
-    """The first decoder row with room for each reply, after those before it.
-
-    Args:
-      said: int [replies], tokens.
-      decoder, segments: int [rows, decoder rows], tokens and replies for which there is room.
-
-    Returns:
-      int [replies, rows], -1 from the first reply on that finds no room.
-    """
-    places = np.full((len(said), len(decoder)), -1)
-    open_rows = np.arange(len(decoder))
-    for number, length in enumerate(said):
-        fits = (decoder >= length) & (segments > 0)
-        place = fits.argmax(axis=1)
-        found = fits[open_rows, place]
-        if number:
-            found &= places[number - 1] >= 0
-        places[number, found] = place[found]
-        if number + 1 < len(said):
-            taken = np.zeros_like(decoder)
-            taken[open_rows, place] = found
-            decoder, segments = decoder - length * taken, segments - taken
-    return places
+    def _find(self, read: int, said: Sequence[int]) -> tuple[_Row | None, list[int]]:
+        """The first row with room, if there is one, and the decoder rows of the replies in it."""
+        count = len(self.rows)
+        may_fit = (self._encoder[:count] >= read) & (self._decoder[:count] >= said[0])
+        for number in may_fit.nonzero()[0]:
+            row = self.rows[number]
+            if len(places := row.places(said)) == len(said):
+                return row, places
+        return None, []
 
 
 def _share(inputs: np.ndarray, said: np.ndarray, shape: RowShape) -> list[np.ndarray]:
     """Groups a step's replies by input, longest first, as many as an empty row can hold."""
     order = np.lexsort((-said, inputs))
     groups = np.split(order, np.flatnonzero(np.diff(inputs[order])) + 1)
-    decoder = np.full((1, shape.decoder_rows), shape.decoder)
-    segments = np.full_like(decoder, shape.segments)
-    units = []
+    empty, units = _Row.empty(0, shape), []
     for group in groups:
         while len(group):
-            count = 1
-            if len(group) > 1:
-                count = int((_places(said[group], decoder, segments) >= 0).sum())
+            count = len(empty.places(said[group].tolist())) if len(group) > 1 else 1
             units.append(group[:count])
             group = group[count:]
     return units
