@@ -69,17 +69,14 @@ def keep_freed() -> None:
         _make_cushion()
 
 
-def give_back_if_short() -> bool:
-    """Ends `keep_freed` where this process has more memory than it may still take.
+def give_back() -> None:
+    """Ends `keep_freed`, and hands back what is free.
 
     For a block that lies in what was freed keeps the next large one from fitting there, and so all
-    of it may be allocated twice. Returns whether it has.
+    of it may be allocated twice.
     """
-    free = free_bytes()
-    is_short = free is not None and resident_bytes() > free and _set_options(GIVING_BACK)
-    if is_short:
+    if _set_options(GIVING_BACK):
         ctypes.CDLL(None).malloc_trim(0)
-    return is_short
 
 
 @functools.cache

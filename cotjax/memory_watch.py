@@ -9,14 +9,9 @@ import sys
 import threading
 import time
 
-from cotjax.memory import (
-    gib,
-    give_back_if_short,
-    keep_freed,
-    machine_memory,
-    resident_bytes,
-)
+from cotjax.memory import gib, give_back, keep_freed, machine_memory, resident_bytes
 
+LOW = 8  # what is freed is kept while more than this part of all memory is free
 LEFT = 2**30  # bytes that are to stay free, or, of a small machine,
 SHARE = 32  # this part of its memory
 OWN = 4  # a process that has less than this part is not to blame
@@ -33,15 +28,15 @@ def manage_memory() -> None:
     memory = machine_memory()
     if memory is not None:
         keep_freed()
-        total, _ = memory
-        limits = min(LEFT, total // SHARE), total // OWN
-        threading.Thread(target=_watch, args=limits, daemon=True).start()
+        threading.Thread(target=_watch, args=memory[:1], daemon=True).start()
 
 
-def _watch(left: int, own: int) -> None:
-    is_kept = True
+def _watch(total: int) -> None:
+    is_kept, left, own = True, min(LEFT, total // SHARE), total // OWN
     while (free := machine_memory()[1]) > left or resident_bytes() < own:
-        is_kept = is_kept and not give_back_if_short()
+        if is_kept and free < total // LOW:
+            give_back()
+            is_kept = False
         time.sleep(PAUSE)
     line = (
         f"error: memory: {gib(resident_bytes())} are taken and {gib(free)} are free: give it less "
