@@ -1,5 +1,9 @@
 """The exceptions that scripts tell in one line, without a traceback."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class InputError(ValueError):
     """A user's mistake, told in one line that names the file, line, field or config key.
@@ -13,6 +17,15 @@ class NotFiniteError(ArithmeticError):
 
     Scripts print the line and exit with code 3.
     """
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Says which file could not be written: an error of one that is open does not."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from error
 
 
 def first_line(error: BaseException) -> str:

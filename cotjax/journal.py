@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, Protocol, TextIO, TypeVar
 
+from cotjax.errors import naming
 from cotjax.json_files import build, dump_json, read_json_lines, to_json
 
 PATTERN = "journal-*.jsonl"
@@ -38,16 +39,18 @@ class Journal(Generic[T]):
 
     def add(self, entry: T) -> None:
         """Keeps a result."""
-        if self._file is None:
-            self._file = self._path.open("a", encoding="utf-8")
         self.entries[entry.id, entry.sample] = entry
-        self._file.write(dump_json(to_json(entry)) + "\n")
-        self._file.flush()  # to the kernel: it survives this process, whatever ends it
+        with naming(self._path):
+            if self._file is None:
+                self._file = self._path.open("a", encoding="utf-8")
+            self._file.write(dump_json(to_json(entry)) + "\n")
+            self._file.flush()  # to the kernel: it survives this process, whatever ends it
 
     def close(self) -> None:
         """Closes the file."""
         if self._file is not None:
-            self._file.close()
+            with naming(self._path):
+                self._file.close()
 
     def remove(self) -> None:
         """Deletes the file, once all shards are whole."""

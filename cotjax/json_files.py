@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from cotjax.errors import InputError
+from cotjax.errors import InputError, naming
 
 T = TypeVar("T")
 MOST_DEPTH = 100  # lists and objects inside each other; whoever walks them must not be deeper
@@ -100,7 +100,8 @@ def dump_json(value: Any, indent: int | None = None) -> str:
 def replace_file(file: Path, text: str) -> None:
     """Writes a file as a whole or not at all."""
     temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
+    with naming(temporary):
+        temporary.write_text(text, encoding="utf-8")
     temporary.replace(file)
 
 

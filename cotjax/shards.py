@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cotjax.errors import InputError
+from cotjax.errors import InputError, naming
 from cotjax.json_files import read_json_lines, to_json
 
 MANIFEST = "manifest.json"
@@ -33,7 +33,8 @@ class Shard:
 def write_file(path: Path, content: bytes) -> None:
     """Writes a file as a whole or not at all."""
     temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_bytes(content)
+    with naming(temporary):
+        temporary.write_bytes(content)
     temporary.replace(path)
 
 

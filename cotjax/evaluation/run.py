@@ -208,7 +208,7 @@ def write(
     folder: Path, name: str, predictions: Sequence[Prediction], content: dict[str, Any]
 ) -> None:
     """Writes `<name>.jsonl` and then `<name>.json`, the summary; each atomically."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)  # and not the folder that it is in: a workdir may have vanished
     lines = "".join(dump_json(to_json(prediction)) + "\n" for prediction in predictions)
     replace_file(folder / f"{name}.jsonl", lines)
     replace_file(folder / f"{name}.json", dump_json(content, indent=1) + "\n")

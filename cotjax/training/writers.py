@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cotjax.errors import InputError
+from cotjax.errors import InputError, naming
 from cotjax.json_files import dump_json
 
 
@@ -139,11 +139,12 @@ def _append(file: Path, values: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _named(file: Path) -> Iterator[None]:
-    """Says which file could not be written: errors of open files, and TensorFlow's, do not."""
+    """Says which file could not be written; TensorFlow's errors do not either."""
     try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(file)) from error
+        with naming(file):
+            yield
+    except OSError:
+        raise
     except Exception as error:
         if type(error).__module__.startswith("tensorflow."):
             reason = str(error).partition("\n")[0].rpartition("; ")[2]
