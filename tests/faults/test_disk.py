@@ -36,7 +36,7 @@ def test_a_disk_that_fails_ends_a_run_in_one_line(namespace, tmp_path):
 
 
 # All faults of all jobs: by `unshare -rm python -m tests.faults.disk_jobs FOLDER`.
-@pytest.mark.parametrize("name", ["sampling:full", "evaluation:read-only", "study:gone"])
+@pytest.mark.parametrize("name", ["sampling:full", "evaluation:read-only", "study:full"])
 def test_a_disk_that_fails_ends_other_jobs_in_one_line(name, namespace, tmp_path):
     """Done again, each ends as one that nothing happened to."""
     command = [*namespace, sys.executable, "-m", "tests.faults.disk_jobs", str(tmp_path), name]
