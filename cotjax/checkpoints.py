@@ -77,7 +77,7 @@ class Checkpoints:
         if wait:
             self.wait()
 
-    def rate(self, step: int, meta: dict[str, Any], metric: float) -> None:
+    def rate(self, step: int, meta: dict[str, Any], metric: float | None) -> None:
         """Gives a step that was saved without one its metric, and the rest of its note anew."""
         self.wait()
         note = make_note(meta, metric, checksums_of(self._note(step)) or {})
@@ -221,7 +221,11 @@ class Checkpoints:
 
 
 class _Manager(ocp.CheckpointManager):
-    """Orbax's, which opens folders whose files of metrics are damaged, too."""
+    """Orbax's, which leaves signals to the run, and opens folders with damaged metrics."""
+
+    def reached_preemption(self, step: int) -> bool:
+        """Never: the run asks JAX, which counts its questions, and Orbax's would be others."""
+        return False
 
     def metrics(self, step: int) -> dict[str, float] | None:
         """What the note of a step says of its metric; older ones leave that to a file of Orbax."""

@@ -14,7 +14,7 @@ GROUP = Path("/sys/fs/cgroup")  # of a container, as it sees itself
 # heap for all threads), M_TOP_PAD (it grows by 64 MiB); and the first two as glibc has them.
 KEEPING = {-4: 0, -1: -1, -8: 1, -2: 2**26}
 GIVING_BACK = {-4: 2**16, -1: 2**17}
-CUSHION = (64, 2**24)  # blocks, and the bytes of each; nothing of them is used until it is needed
+CUSHION, FENCE = 2**30, 2**20  # bytes; nothing of them is used until it is needed
 
 
 def refuse_if_too_large(what: str, needed: int) -> None:
@@ -24,6 +24,7 @@ def refuse_if_too_large(what: str, needed: int) -> None:
       what: What they are needed for, for the message.
       needed: How many; a bound that was measured, see docs/reliability.md.
     """
+    _hand_back()
     free = free_bytes()
     if free is not None and needed > free:
         raise InputError(
@@ -40,21 +41,25 @@ def free_bytes() -> int | None:
     free = [free for _, free in _pools()]
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and STATUS.exists():
-        free.append(limit - _field(STATUS, "VmSize"))
+        free.append(limit - (_field(STATUS, "VmSize") or 0))
     return min(free, default=None)
 
 
 def machine_memory() -> tuple[int, int] | None:
     """All bytes of the machine, or of the container if that has less left, and those still free.
 
-    None where the system does not tell. What files are cached in counts as free, and swap too.
+    None where the system does not tell. What files are cached in counts as free, and free swap too.
     """
-    return min(_pools(), key=lambda pool: pool[1], default=None)
+    pools = list(_pools())
+    if MEMINFO.exists() and pools:
+        total, free = pools[0]
+        pools[0] = total, free + (_field(MEMINFO, "SwapFree") or 0)
+    return min(pools, key=lambda pool: pool[1], default=None)
 
 
 def resident_bytes() -> int:
     """Memory of this process that is not swapped out; on Linux alone."""
-    return _field(STATUS, "VmRSS")
+    return _field(STATUS, "VmRSS") or 0
 
 
 def keep_freed() -> None:
@@ -70,28 +75,33 @@ def keep_freed() -> None:
 
 
 def give_back() -> None:
-    """Ends `keep_freed`, and hands back what is free.
+    """Hands back what is free, and from now on what is freed.
 
     For a block that lies in what was freed keeps the next large one from fitting there, and so all
     of it may be allocated twice.
     """
-    if _set_options(GIVING_BACK):
-        ctypes.CDLL(None).malloc_trim(0)
+    _set_options(GIVING_BACK)
+    _hand_back()
+
+
+def _hand_back() -> None:
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 @functools.cache
 def _make_cushion() -> None:
-    """Frees some blocks, so that small ones that come between two steps lie there.
+    """Frees a block, so that small ones that come between two steps lie there.
 
-    glibc takes the smallest free block that is large enough. Between the cushion's stand small ones
-    that are never freed, or it would be one block.
+    For glibc takes the smallest free block that is large enough. Behind it stands one that is never
+    freed, or it would be a part of what was never used, which glibc takes last.
     """
-    libc, (count, size) = ctypes.CDLL(None), CUSHION
+    libc = ctypes.CDLL(None)
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     libc.free.argtypes = [ctypes.c_void_p]
-    blocks = [(libc.malloc(size), libc.malloc(2**11))[0] for _ in range(count)]
-    for block in blocks:
-        libc.free(block)
+    cushion, _ = libc.malloc(CUSHION), libc.malloc(FENCE)
+    libc.free(cushion)
 
 
 def _set_options(options: dict[int, int]) -> bool:
@@ -105,23 +115,25 @@ def _set_options(options: dict[int, int]) -> bool:
 
 def _pools() -> Iterator[tuple[int, int]]:
     """(all, free) bytes of the machine, and of the container if there is one."""
-    if MEMINFO.exists():
-        swap = [_field(MEMINFO, name) for name in ("SwapTotal", "SwapFree")]
-        yield _field(MEMINFO, "MemTotal") + swap[0], _field(MEMINFO, "MemAvailable") + swap[1]
+    if MEMINFO.exists() and (available := _field(MEMINFO, "MemAvailable")) is not None:
+        yield _field(MEMINFO, "MemTotal") or available, available
     most, used, stat = (GROUP / f"memory.{name}" for name in ("max", "current", "stat"))
     if most.exists() and used.exists() and (limit := most.read_text().strip()).isdecimal():
+        lines = stat.read_text().splitlines() if stat.exists() else []
         cached = sum(
             int(line.split()[1])
-            for line in stat.read_text().splitlines()
+            for line in lines
             if line.startswith(("active_file ", "inactive_file "))
         )
         yield int(limit), int(limit) - int(used.read_text()) + cached
 
 
-def _field(file: Path, name: str) -> int:
-    """Bytes, of a field in kB; none where it is missing."""
-    lines = (line for line in file.read_text().splitlines() if line.startswith(f"{name}:"))
-    return 1024 * int(next(lines, "0 0").split()[1])
+def _field(file: Path, name: str) -> int | None:
+    """Bytes, of a field in kB; None where it is missing."""
+    for line in file.read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return 1024 * int(line.split()[1])
+    return None
 
 
 def gib(count: int) -> str:

@@ -40,7 +40,7 @@ def _watch(total: int) -> None:
         time.sleep(PAUSE)
     line = (
         f"error: memory: {gib(resident_bytes())} are taken and {gib(free)} are free: give it less "
-        "input, or a machine with more memory; what is written is whole\n"
+        "input, or a machine with more memory; what was saved is whole\n"
     )
     os.write(sys.__stderr__.fileno(), line.encode())
     os._exit(CODE)  # at once, as if it were killed: nothing more is to be taken

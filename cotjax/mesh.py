@@ -23,6 +23,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from cotjax.errors import InputError
+from cotjax.signals import keep_jaxs_handler
 from cotjax.watch import watch_others
 
 WEEK = 7 * 24 * 3600 * 1000  # milliseconds; one host may be done long before another
@@ -70,6 +71,7 @@ def initialize_distributed() -> None:
         )
     elif _on_tpu_machine():
         jax.distributed.initialize()
+    keep_jaxs_handler()
     _print_group()
     watch_others()
 

@@ -69,6 +69,7 @@ def test_pages_that_are_kept_are_not_faulted_in_again():
 HELD = """
 import sys, time
 from cotjax import memory, memory_watch
+memory.CUSHION = 0
 memory_watch.LOW = float(sys.argv[1])
 memory_watch.manage_memory()
 import numpy as np

@@ -110,7 +110,7 @@ def predict(
       choices: Whether to score labels as well.
       given: Rationales that it is given.
       progress: Shows how far it is.
-      between: Called after every batch of questions; what it raises ends all.
+      between: Called as often as some questions more are done; what it raises ends all.
 
     Returns:
       A prediction for each question, in their order.

@@ -55,7 +55,7 @@ def evaluate(
         where they are left out.
       sampling: How questions are answered many times; None for once.
       progress: Shows how far it is.
-      between: See `predict`.
+      between: See `predict`; it is not called amid a vote.
 
     Returns:
       The summary (see `summarise`), and how answers were searched for where that isn't greedily.

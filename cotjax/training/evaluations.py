@@ -34,7 +34,7 @@ class Evaluations:
     def ask(self, params: Params, step: int, between: Callable[[], None]) -> dict[str, float]:
         """Evaluates and tells; returns the metrics by `<split>/<metric>`.
 
-        `between` is called after every batch of questions; nothing is told where it raises.
+        `between` is called between questions; no metric is told where it raises.
         """
         experiment, metrics = self._experiment, {}
         student = Student(experiment.model, params, experiment.tokenizer, self._mesh)

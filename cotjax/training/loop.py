@@ -29,7 +29,7 @@ from cotjax.training.profiler import Profiler
 from cotjax.training.saving import Saves
 from cotjax.training.step import TrainState, init_state, train_step
 from cotjax.training.step_log import StepLog
-from cotjax.training.stopping import Stopped, stop_signals
+from cotjax.training.stopping import Stop, Stopped, stop_signals
 from cotjax.training.watch import Watch
 from cotjax.training.writers import RunWriter, read_scalars
 
@@ -66,6 +66,7 @@ class Loop:
         self.best = -math.inf
         self.step = 0
         self.is_evaluated = False
+        self._stop = Stop(self.saves.whole_step)  # of signals, while it trains
 
     def start_or_resume(self) -> TrainState:
         """The newest whole checkpoint of the workdir, or pretrained weights, or random ones."""
@@ -163,7 +164,7 @@ class Loop:
     def _between_steps(self, state: TrainState, log: StepLog) -> bool:
         """Logs, evaluates and saves where it is due; returns whether that took time."""
         config, last = self.config, self.step == self.config.schedule.total_steps
-        to_save = last or self.step % config.checkpoint.every == 0
+        to_save = self._is_to_save()
         to_evaluate = to_save or self.step % config.evaluation.every == 0
         if to_evaluate or self.step % config.profile.log_every == 0:
             log.flush(self.step)
@@ -177,6 +178,11 @@ class Loop:
             self.best = max(self.best, metric)
         return True
 
+    def _is_to_save(self) -> bool:
+        """Whether a checkpoint is due, however good the student is."""
+        last = self.step == self.config.schedule.total_steps
+        return last or self.step % self.config.checkpoint.every == 0
+
     def _see(self, last: int, metrics: list[dict[str, np.ndarray]]) -> None:
         """Watches the numbers of some steps, of which `last` is the last one."""
         seen = [
@@ -189,8 +195,10 @@ class Loop:
         """Evaluates a student that is not saved, as it has learnt nothing, or saved already."""
         metric = self._evaluate(state)
         if self.step:
+            # Undisturbed it would be saved with its metric, or not be saved.
+            counts = self._is_to_save() or metric > self.best
             self.best = max(self.best, metric)
-            self.saves.rate(self.step, self.best, metric)
+            self.saves.rate(self.step, self.best, metric if counts else None)
 
     def _evaluate(self, state: TrainState) -> float:
         """Evaluates the configured splits; returns the metric that chooses the best."""

@@ -85,8 +85,8 @@ class Saves:
     ) -> None:
         """Saves a state that was checked; `best` is the highest metric, -inf where there is none.
 
-        `losses` are the recent ones, which a resumed run compares its own with. It makes up for an
-        evaluation that was due and is not there.
+        `losses` are the recent ones, which a resumed run compares its own with. Unless
+        `is_evaluated`, it makes up for an evaluation that was due.
         """
         config, experiment = self._config, self._experiment
         meta = {
@@ -103,8 +103,8 @@ class Saves:
         }
         self._checkpoints.save(step, state.params, state.opt_state, meta, metric, wait=wait)
 
-    def rate(self, step: int, best: float, metric: float) -> None:
-        """Gives a step that was saved before its evaluation the metric of it."""
+    def rate(self, step: int, best: float, metric: float | None) -> None:
+        """Notes of a step that was saved before its evaluation the metric of it, if it counts."""
         meta = self._checkpoints.meta(step)
         finite = best if math.isfinite(best) else None
         self._checkpoints.rate(step, meta | {"best": finite, "is_evaluated": True}, metric)

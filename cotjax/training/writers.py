@@ -117,8 +117,8 @@ class RunWriter:
         """
 
         def is_kept(values: Mapping[str, Any]) -> bool:
-            is_evaluation = any("/" in name for name in values)
-            return values["step"] < step + (is_evaluated or not is_evaluation)
+            is_owed = not is_evaluated and any("/" in name for name in values)
+            return values["step"] < step or (values["step"] == step and not is_owed)
 
         last = step
         for file in (self._scalars, self._faults) if self._first else ():

@@ -18,6 +18,7 @@ from pathlib import Path
 from unittest import mock
 
 from cotjax import config as configs
+from cotjax.memory_watch import manage_memory
 from cotjax.training.run import train
 from cotjax.training.step_log import StepLog
 from tests.conftest import REPOSITORY
@@ -112,6 +113,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--every", type=int, default=100)
     options = parser.parse_args()
+    manage_memory()  # as scripts do
     grown = growths(soak(options.steps, options.every))
     print({name: round(factor, 4) for name, factor in grown.items()})
     too_much = [name for name, most in MOST.items() if grown[name] > most]

@@ -81,11 +81,11 @@ def test_a_terminated_run_resumes_bit_for_bit(whole, make_config, tmp_path, monk
     assert trained(tmp_path) == trained(whole[0])
 
 
-@pytest.mark.parametrize(("nth", "step"), [(1, 0), (3, 4), (5, 8)])
+@pytest.mark.parametrize(("nth", "step"), [(1, 0), (3, 4), (4, 6), (5, 8)])
 def test_a_run_that_is_terminated_amid_an_evaluation_leaves_at_once(
     nth, step, whole, make_config, tmp_path, monkeypatch
 ):
-    """Before any step, where a checkpoint is due, at the end; what it left undone is done later."""
+    """Before any step, with a checkpoint due and without, at the end; it is made up for later."""
     begun = []
     label_logprobs = predicting.label_logprobs
 
