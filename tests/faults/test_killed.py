@@ -44,7 +44,7 @@ def test_a_run_killed_again_and_again_ends_as_one_that_was_not(shared, tmp_path)
     kill(job, killed, shared, moments.stepping(killed, 5), TERM)
     assert "SIGTERM: saved step" in (killed / "log.txt").read_text()
     (errors,) = kill(job, killed, shared, moments.stepping(killed, 8), INT, INT).said
-    assert "SIGINT: stops when" in errors
+    assert "SIGINT: stops as soon" in errors
     finish(job, killed, shared)
     job.check_same(killed, shared / "run")
 
