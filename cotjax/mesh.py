@@ -71,7 +71,8 @@ def initialize_distributed() -> None:
         )
     elif _on_tpu_machine():
         jax.distributed.initialize()
-    keep_jaxs_handler()
+    if jax.distributed.is_initialized():
+        keep_jaxs_handler()
     _print_group()
     watch_others()
 

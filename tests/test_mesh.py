@@ -1,5 +1,8 @@
 """The mesh and where arrays live on it, on eight virtual CPU devices."""
 
+import ctypes
+import signal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +22,7 @@ from cotjax.mesh import (
     make_mesh,
     to_global,
 )
+from cotjax.signals import c_handler
 from tests.processes import run_processes
 
 RULES = (
@@ -274,3 +278,14 @@ class TestDistributed:
         first, second = run_processes(2, program)
         assert (first["rows"], second["rows"]) == ([0, 4], [4, 8])
         assert first["total"] == second["total"] == sum(range(8))
+
+
+def test_a_process_alone_keeps_its_handlers():
+    """Of a program that cotjax is a part of."""
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        in_c = ctypes.cast(c_handler(signal.SIGTERM), ctypes.c_void_p).value
+        initialize_distributed()
+        assert ctypes.cast(c_handler(signal.SIGTERM), ctypes.c_void_p).value == in_c
+    finally:
+        signal.signal(signal.SIGTERM, before)
