@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cotjax import config as configs
 from cotjax.data.tokenizer import train_tokenizer
 from cotjax.models.hub import load_fast_tokenizer
 from cotjax.models.safetensors_files import SafetensorsFiles
@@ -125,22 +124,6 @@ def test_any_row_is_imported_or_named(place, name, data):
             assert not output.exists()
         else:
             read_records(output)
-
-
-@settings(max_examples=100)
-@given(st.data())
-def test_any_value_of_any_field_of_a_teacher_is_valid_or_refused(repository, data):
-    field = data.draw(st.sampled_from(sorted(configs.TEACHER.fields)))
-    values = st.sampled_from(
-        ["", "0", "-1", "1.5", "nan", "None", "()", "('a',)", "true", "9" * 30]
-    )
-    word = f"--config.{field}={data.draw(values | st.text(max_size=8))}"
-    path = repository / configs.TEACHER.file
-    config, refusal = attempt(lambda: configs.load(path, [word], configs.TEACHER))
-    if config is None:
-        assert "config." in refusal
-    else:
-        json.dumps(config.to_dict())
 
 
 INDEX = {"metadata": {"total_size": 8}, "weight_map": {"a": "x.safetensors", "b": "y.safetensors"}}
