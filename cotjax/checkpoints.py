@@ -21,8 +21,8 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from cotjax.checkpoint_note import OWN, checksums_of, is_whole, make_note, meta_of
 from cotjax.checksums import changed, checksums
 from cotjax.errors import InputError, first_line
+from cotjax.group import processes_where, wait_for_all
 from cotjax.json_files import dump_json, read_json, replace_file
-from cotjax.mesh import processes_where, wait_for_all
 
 NOTE = Path("meta", "metadata")  # where Orbax keeps the JSON of a step
 DAMAGED = "damaged"  # begins the name of a checkpoint that was set aside

@@ -29,7 +29,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     """
     import jax  # imported here: who only asks for a holder starts faster
 
-    from cotjax.mesh import wait_for_all
+    from cotjax.group import wait_for_all
 
     refuse_if_in_use(folder)
     wait_for_all(f"{folder}: all have seen that it is free")

@@ -66,7 +66,7 @@ def _define_group() -> None:
 
 
 def _export_group() -> None:
-    """Puts these flags where `cotjax.mesh.initialize_distributed` looks for a group."""
+    """Puts these flags where `cotjax.group.initialize_distributed` looks for a group."""
     for name in ("coordinator_address", "num_processes", "process_id"):
         if name in flags.FLAGS and flags.FLAGS[name].value is not None:
             os.environ[f"JAX_{name.upper()}"] = str(flags.FLAGS[name].value)

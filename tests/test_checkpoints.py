@@ -251,7 +251,8 @@ def test_two_processes_save_and_another_restores(tmp_path):
         import json, sys
         import jax.numpy as jnp
         from cotjax.checkpoints import Checkpoints
-        from cotjax.mesh import initialize_distributed, leaf_shardings, make_mesh
+        from cotjax.group import initialize_distributed
+        from cotjax.mesh import leaf_shardings, make_mesh
 
         initialize_distributed()
         mesh = make_mesh({"fsdp": 4})

@@ -13,7 +13,8 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
-from cotjax.mesh import initialize_distributed, make_mesh, wait_for_all
+from cotjax.group import initialize_distributed, wait_for_all
+from cotjax.mesh import make_mesh
 initialize_distributed()
 from cotjax.checkpoints import Checkpoints
 from cotjax.errors import InputError

@@ -70,6 +70,25 @@ def add_slowly(self, work, metrics):
 
 StepLog.add = add_slowly
 """
+# The same amid the evaluation of the sixth step, which is made to last too.
+ASKED = """
+import os, signal, time
+from cotjax.training.evaluations import Evaluations
+
+ask, waits = Evaluations.ask, []
+
+def ask_slowly(self, params, step, between):
+    def between_slowly():
+        waits.append(None)
+        if len(waits) == 1 and jax.process_index() == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+        between()
+
+    return ask(self, params, step, between_slowly if step == 6 else between)
+
+Evaluations.ask = ask_slowly
+"""
 # The second process is killed in its eighth step, when the checkpoint of the sixth is whole.
 KILLED = """
 import os, signal, sys, time
@@ -204,6 +223,21 @@ def test_two_hosts_stop_together_when_one_is_terminated(train_on, two_hosts, tmp
     check_trained_alike(train_on(1, moved), two_hosts)
     for workdir in (begun.workdir, moved):
         assert f"resumed after step {steps}" in (workdir / "log.txt").read_text("utf-8")
+
+
+def test_two_hosts_stop_together_amid_an_evaluation(train_on, two_hosts, tmp_path):
+    """It is made up for, and what comes after it is as if nothing had been."""
+    begun = train_on(2, tmp_path, ASKED + TRAIN, codes=[(128 + signal.SIGTERM,)] * 2)
+    assert len(begun.losses) == 6
+    saved = "SIGTERM: saved step 6, amid its evaluation; run the same command to go on"
+    assert (tmp_path / "log.txt").read_text("utf-8").splitlines()[-1] == saved
+    assert train_on(2, tmp_path) == two_hosts
+    assert evaluated(tmp_path) == evaluated(two_hosts.workdir)
+
+
+def evaluated(workdir):
+    """What the lines of evaluations say."""
+    return [line for line in read_lines(workdir / "metrics.jsonl") if "loss" not in line]
 
 
 def test_two_hosts_end_together_when_one_is_killed(train_on, two_hosts, tmp_path, capfd):

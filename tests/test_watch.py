@@ -15,7 +15,7 @@ KILLED, SECONDS, SECRET = -9, 10, b"known to the group alone"
 # Nobody computes: no collective tells that one is gone.
 WAIT = """
 import json, os, signal, time
-from cotjax.mesh import initialize_distributed, wait_for_all
+from cotjax.group import initialize_distributed, wait_for_all
 
 initialize_distributed()
 wait_for_all("ready")

@@ -24,8 +24,8 @@ from cotjax.attribution.scores import (
 from cotjax.claims import CLAIM, alone_in
 from cotjax.errors import InputError
 from cotjax.evaluation.batching import advancing
+from cotjax.group import initialize_distributed, wait_for_all
 from cotjax.journal import Journal
-from cotjax.mesh import initialize_distributed, wait_for_all
 from cotjax.records import fingerprint, read_records
 from cotjax.shards import MANIFEST, differences, write_manifest_file
 

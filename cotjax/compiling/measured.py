@@ -6,12 +6,14 @@ import time
 from typing import Any
 
 import jax
+import jaxlib
 
 from cotjax.compiling import hlo
 from cotjax.compiling.hardware import Topology
 from cotjax.compiling.planned import Planned
 from cotjax.compiling.products import compiled_flops, traced_flops
 from cotjax.compiling.traffic import collective_bytes, memory_bytes
+from cotjax.errors import InputError, first_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +133,7 @@ def _memory(compiled: jax.stages.Compiled) -> Memory:
 def _counts(
     planned: Planned, traced: jax.stages.Traced, compiled: jax.stages.Compiled, topology: Topology
 ) -> Counts:
-    program = hlo.parse(compiled.as_text())
+    program = hlo.parse(_text(compiled))
     return Counts(
         model=planned.model_flops,
         traced=traced_flops(traced.jaxpr.jaxpr),
@@ -139,6 +141,18 @@ def _counts(
         memory=memory_bytes(program, main_memory_only=topology.hardware.platform == "tpu"),
         collectives=collective_bytes(program),
     )
+
+
+def _text(compiled: jax.stages.Compiled) -> str:
+    """The compiled program, which a compiler of another version may have written in its own way."""
+    try:
+        return compiled.as_text()
+    except jax.errors.JaxRuntimeError as error:
+        raise InputError(
+            f"jaxlib {jaxlib.__version__} can't read what this compiler made: install the libtpu "
+            f"or CUDA plugin that goes with it, by pip install 'jax[tpu]=={jax.__version__}' or "
+            f"'jax[cuda13]=={jax.__version__}' ({first_line(error)})"
+        ) from error
 
 
 def _too_large(error: Exception) -> str:

@@ -6,6 +6,7 @@ row has several decoder rows, which all read it.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,21 +75,20 @@ def lay_out(replies: Replies, shape: RowShape, packing: bool) -> Layout:
       shape: Of a row.
       packing: Otherwise every reply has a row and an encoder pass of its own.
     """
-    inputs, said = replies.inputs, replies.said
-    units = _share(inputs, said, shape) if packing else _alone(inputs)
-    unit_read = replies.read[[unit[0] for unit in units]]
-    unit_said = np.array([said[unit].sum() for unit in units])
+    said = replies.said.tolist()
+    units = _share(replies.inputs, replies.said, shape) if packing else _alone(said)
+    unit_reply = np.array([unit[0] for unit in units])
+    unit_read = replies.read[unit_reply]
+    unit_said = np.array([sum(said[reply] for reply in unit) for unit in units])
     greed = np.maximum(unit_read / shape.encoder, unit_said / (shape.decoder * shape.decoder_rows))
-    order = np.argsort(-greed, kind="stable")
-    rows = _Rows(len(units), len(inputs), shape)
-    for unit in order.tolist():
-        replies_of = units[unit].tolist()
-        rows.put(unit, int(unit_read[unit]), replies_of, said[units[unit]].tolist(), packing)
+    rows, reads = _Rows(len(units), len(said), shape), unit_read.tolist()
+    for unit in np.argsort(-greed, kind="stable").tolist():
+        rows.put(unit, reads[unit], units[unit], [said[reply] for reply in units[unit]], packing)
     unit_row, unit_offset, unit_segment = np.array(rows.unit).T
     row, offset, segment, source = np.array(rows.reply).T
     return Layout(
         rows=len(rows.rows),
-        unit_reply=np.array([unit[0] for unit in units]),
+        unit_reply=unit_reply,
         unit_row=unit_row,
         unit_offset=unit_offset,
         unit_segment=unit_segment,
@@ -194,18 +194,19 @@ class _Rows:
         return None, []
 
 
-def _share(inputs: np.ndarray, said: np.ndarray, shape: RowShape) -> list[np.ndarray]:
+def _share(inputs: np.ndarray, said: np.ndarray, shape: RowShape) -> list[list[int]]:
     """Groups a step's replies by input, longest first, as many as an empty row can hold."""
-    order = np.lexsort((-said, inputs))
-    groups = np.split(order, np.flatnonzero(np.diff(inputs[order])) + 1)
-    empty, units = _Row.empty(0, shape), []
-    for group in groups:
-        while len(group):
-            count = len(empty.places(said[group].tolist())) if len(group) > 1 else 1
-            units.append(group[:count])
-            group = group[count:]
+    order, lengths = np.lexsort((-said, inputs)), said.tolist()
+    begins = np.flatnonzero(np.diff(inputs[order], prepend=-1)).tolist()
+    empty, units, order = _Row.empty(0, shape), [], order.tolist()
+    for begin, end in itertools.pairwise([*begins, len(order)]):
+        while begin < end:
+            group = order[begin:end]
+            fit = empty.places([lengths[reply] for reply in group]) if len(group) > 1 else group
+            units.append(group[: len(fit)])
+            begin += len(fit)
     return units
 
 
-def _alone(inputs: np.ndarray) -> list[np.ndarray]:
-    return [np.array([reply]) for reply in range(len(inputs))]
+def _alone(said: Sequence[int]) -> list[list[int]]:
+    return [[reply] for reply in range(len(said))]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from cotjax.data.compose import SIGNATURE, Composer, flatten
+from cotjax.data.compose import Composer
+from cotjax.data.runs import SIGNATURE, flatten
 from cotjax.data.steps import Steps
 from cotjax.data.work import Work
 
@@ -38,9 +39,9 @@ def batches(
         for number in range(first, last):
             step = steps[number]
             work = np.array(dataclasses.astuple(Work.of(step, steps)), np.int64)
-            yield flatten(step, steps, local_rows(step.num_rows)) | {"work": work}
+            yield flatten(step, steps, eos, local_rows(step.num_rows)) | {"work": work}
 
-    composer = Composer(steps.config, steps.shape, eos)
+    composer = Composer(steps.config, steps.shape)
     signature = SIGNATURE | {"work": tf.TensorSpec([None], tf.int64)}
     dataset = (
         tf.data.Dataset.from_generator(flat_steps, output_signature=signature)

@@ -15,8 +15,9 @@ from cotjax.checkpoints import Checkpoints
 from cotjax.compilations import keep_compiled
 from cotjax.data.tokenizer import Tokenizer, load_tokenizer
 from cotjax.errors import InputError
+from cotjax.group import initialize_distributed
 from cotjax.json_files import read_json
-from cotjax.mesh import initialize_distributed, leaf_shardings, make_mesh
+from cotjax.mesh import leaf_shardings, make_mesh
 from cotjax.models.hf import (
     abstract_params,
     check_tokenizer,

@@ -13,8 +13,8 @@ from rich.progress import Progress
 
 from cotjax.claims import claimed
 from cotjax.errors import InputError
+from cotjax.group import initialize_distributed
 from cotjax.json_files import dump_json, replace_file
-from cotjax.mesh import initialize_distributed
 from cotjax.study.budget import Budget
 from cotjax.study.definition import Study
 from cotjax.study.grid import PlannedRun, plan, plan_tuning

@@ -14,8 +14,8 @@ import jax
 
 from cotjax.claims import CLAIM
 from cotjax.errors import InputError
+from cotjax.group import wait_for_all
 from cotjax.json_files import to_json
-from cotjax.mesh import wait_for_all
 from cotjax.records import (
     DROPPED,
     MANIFEST,

@@ -9,7 +9,8 @@ from ml_collections.config_dict import ConfigDict
 
 from cotjax.claims import alone_in
 from cotjax.decoding.scheduler import Work
-from cotjax.mesh import initialize_distributed, make_mesh
+from cotjax.group import initialize_distributed
+from cotjax.mesh import make_mesh
 from cotjax.models.teacher import load_tokenizer
 from cotjax.records import Manifest, Record, read_records
 from cotjax.teacher.asking import manifest_of, prompter_of, prompts_of

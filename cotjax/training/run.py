@@ -13,8 +13,9 @@ from rich.progress import Progress
 from cotjax import config as configs
 from cotjax.claims import alone_in, refuse_if_in_use
 from cotjax.compilations import keep_compiled
+from cotjax.group import initialize_distributed, wait_for_all
 from cotjax.laps import Laps
-from cotjax.mesh import batch_parts, initialize_distributed, make_mesh, wait_for_all
+from cotjax.mesh import batch_parts, make_mesh
 from cotjax.training.description import description
 from cotjax.training.loop import Loop
 from cotjax.training.prepare import Experiment, prepare, save_run_files

@@ -163,6 +163,15 @@ def test_a_missing_compiler_is_told_with_its_remedy(monkeypatch):
         Topology.parse("h100:8").devices()
 
 
+def test_a_compiler_of_another_version_is_told_with_its_remedy(repository, monkeypatch):
+    def refuse(self):
+        raise jax.errors.JaxRuntimeError("RET_CHECK failure: async-update")
+
+    monkeypatch.setattr(jax.stages.Compiled, "as_text", refuse)
+    with pytest.raises(InputError, match=r"pip install 'jax\[tpu\]==.* \(RET_CHECK failure"):
+        measure(*planned_on(repository, 1, "data=1"))
+
+
 @pytest.mark.parametrize("text", ["fsdp", "fsdp=0", "model=2", "fsdp=2;tensor=2"])
 def test_meshes_that_are_none(text):
     with pytest.raises(InputError, match="write sizes by axis"):

@@ -61,10 +61,6 @@ class Studying(Job):
         assert (folder / "report.html").read_text().endswith("</html>\n")
 
 
-def _results(folder: Path) -> dict[str, Any]:
-    return _without_times(json.loads((folder / "results.json").read_text()))
-
-
 def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_times(v) for name, v in value.items() if name not in TIMES}

@@ -132,7 +132,7 @@ HOSTS = """
 import json, sys
 from pathlib import Path
 from cotjax import config as configs
-from cotjax.mesh import initialize_distributed, wait_for_all
+from cotjax.group import initialize_distributed, wait_for_all
 initialize_distributed()
 from cotjax.teacher.sample import sample_questions
 from tests.teacher.tiny import Watcher, questions

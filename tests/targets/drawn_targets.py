@@ -74,7 +74,7 @@ def perturbed(name: str) -> str:
     perturbation, table = kind(**options), _table()
     said = Perturbed(table, perturbation, SEED, redraw=True)
     places, lengths = said.places(np.array([0]), epoch=0)
-    tokens = table.rationales.values[places].astype(np.int32)  # as `compose.flatten` does
+    tokens = table.rationales.values[places].astype(np.int32)  # as `runs.flatten` does
     if isinstance(perturbation, Transform):
         units = units_of(table, perturbation.unit)[places]
         stream = said.streams(np.array([0]), epoch=0)
