@@ -27,7 +27,7 @@ def test_tokens_are_not_copied():
     later = [batch for _, batch in fed][-20:]  # the first ones were made ahead
     assert before["encoder_tokens"].max() < 70
     for batch in later:
-        assert set(batch["encoder_tokens"].flat) == {0, 70, EOS}
+        assert set(batch["encoder_tokens"].flat) <= {0, 70, EOS}
         assert set(batch["decoder_targets"].flat) == {0, 70, EOS, *steps.config.connective}
 
 
