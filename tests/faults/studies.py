@@ -14,18 +14,21 @@ from pathlib import Path
 from tests.study.small import SWAPPED, WHOLE, small_study
 
 def get_config():
-    return small_study(Path({cache!r}), WHOLE, SWAPPED, seeds=(0, 1))
+    return small_study(Path({cache!r}), WHOLE, SWAPPED, seeds={seeds})
 """
 TIMES = {"seconds"}
 
 
 class Studying(Job):
-    """Two variants by two seeds, of three steps each, compared and reported."""
+    """Two variants by some seeds, of three steps each, compared and reported."""
 
     name = "study"
 
+    def __init__(self, seeds: tuple[int, ...] = (0, 1)):
+        self.seeds = seeds
+
     def prepare(self, shared: Path) -> None:
-        (shared / "study.py").write_text(STUDY.format(cache=str(tokens(shared))))
+        (shared / "study.py").write_text(STUDY.format(cache=str(tokens(shared)), seeds=self.seeds))
 
     def words(self, folder: Path, shared: Path) -> list[str]:
         script = REPOSITORY / "scripts" / "study.py"
@@ -45,7 +48,7 @@ class Studying(Job):
         }
 
     def progress(self, folder: Path) -> str:
-        return f"{len(list(folder.glob('runs/*/result.json')))} of 4 runs"
+        return f"{len(list(folder.glob('runs/*/result.json')))} of {2 * len(self.seeds)} runs"
 
     def check_same(self, folder: Path, whole: Path) -> None:
         """The same table and the same differences, but for times."""

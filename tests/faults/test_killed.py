@@ -34,6 +34,7 @@ def shared(tmp_path_factory):
     """With a run that nobody touches, and what it has tokenised and compiled."""
     folder = tmp_path_factory.mktemp("shared")
     Evaluation().prepare(folder)
+    Studying(seeds=(0,)).prepare(folder)
     return folder
 
 
@@ -50,10 +51,15 @@ def test_a_run_killed_again_and_again_ends_as_one_that_was_not(shared, tmp_path)
 
 
 @pytest.mark.slow
-def test_an_evaluation_killed_amid_its_two_files_gives_the_same(shared, tmp_path):
-    job, whole, killed = Evaluation(), tmp_path / "whole", tmp_path / "killed"
+@pytest.mark.parametrize(
+    ("job", "moment"),
+    [(Evaluation(), "writing"), (Studying(seeds=(0,)), "run finished")],  # amid its two files; runs
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_another_job_that_is_killed_ends_as_one_that_was_not(job, moment, shared, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(job, whole, shared)
-    kill(job, killed, shared, "writing", KILL)
+    assert kill(job, killed, shared, moment, KILL).said
     finish(job, killed, shared)
     job.check_same(killed, whole)
 
