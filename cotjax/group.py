@@ -14,9 +14,11 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from cotjax.errors import InputError
+from cotjax.lost import ending_unless_joined
 from cotjax.signals import keep_jaxs_handler
 from cotjax.watch import watch_others
 
+JOINED_WITHIN = 300  # seconds, of all processes
 WEEK = 7 * 24 * 3600 * 1000  # milliseconds; one host may be done long before another
 
 
@@ -26,27 +28,16 @@ def initialize_distributed() -> None:
     Does nothing for a single process. A group made by hand sets JAX_COORDINATOR_ADDRESS,
     JAX_NUM_PROCESSES and JAX_PROCESS_ID; under Open MPI the first of them is enough. Must run
     before anything asks JAX for its devices. Process 0 prints a table of all devices. From then on
-    the processes watch each other.
+    the processes watch each other. Where not all of them come, those that do end with one line.
 
     Raises:
       InputError: where the environment describes a group badly or by half.
     """
-    if jax.distributed.is_initialized():
+    if jax.distributed.is_initialized() or (group := _group(os.environ)) is None:
         return
-    environment = os.environ
-    if group := _group_by_hand(environment):
-        jax.distributed.initialize(**group, cluster_detection_method="deactivate")
-    elif "SLURM_STEP_NODELIST" in environment and int(environment.get("SLURM_NTASKS", 1)) > 1:
-        jax.distributed.initialize(local_device_ids=_slurm_devices(environment))
-    elif int(environment.get("OMPI_COMM_WORLD_SIZE", 1)) > 1:
-        raise InputError(
-            "Open MPI: name the host of rank 0 and a free port of it, such as "
-            "mpirun -x JAX_COORDINATOR_ADDRESS=node1:12345 ..."
-        )
-    elif _on_tpu_machine():
-        jax.distributed.initialize()
-    if jax.distributed.is_initialized():
-        keep_jaxs_handler()
+    with ending_unless_joined(JOINED_WITHIN):
+        jax.distributed.initialize(**group, initialization_timeout=2 * JOINED_WITHIN)
+    keep_jaxs_handler()
     _print_group()
     watch_others()
 
@@ -69,6 +60,20 @@ def processes_where(is_so: bool, moment: str) -> list[int]:
         return [0] if is_so else []
     wait_for_all(moment)
     return np.flatnonzero(multihost_utils.process_allgather(np.array(is_so))).tolist()
+
+
+def _group(environment: Mapping[str, str]) -> dict[str, Any] | None:
+    """The arguments of jax.distributed.initialize; None for a process alone."""
+    if group := _group_by_hand(environment):
+        return group | {"cluster_detection_method": "deactivate"}
+    if "SLURM_STEP_NODELIST" in environment and int(environment.get("SLURM_NTASKS", 1)) > 1:
+        return {"local_device_ids": _slurm_devices(environment)}
+    if int(environment.get("OMPI_COMM_WORLD_SIZE", 1)) > 1:
+        raise InputError(
+            "Open MPI: name the host of rank 0 and a free port of it, such as "
+            "mpirun -x JAX_COORDINATOR_ADDRESS=node1:12345 ..."
+        )
+    return {} if _on_tpu_machine() else None
 
 
 def _group_by_hand(environment: Mapping[str, str]) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from cotjax.errors import first_line
 ALONE, INTERRUPTED = 4, 130  # exit codes
 # Of what Gloo, NCCL and JAX's own service say when somebody does not answer any more.
 SIGNS = ("Gloo", "NCCL", "UNAVAILABLE", "Connection reset", "Connection closed", "heartbeat")
+REMEDY = "its own output says why; start all of them again, and they go on from what is saved"
 PATIENCE = 10.0  # seconds in which others should come to the same error
 _ends = threading.Lock()  # taken for good by the thread that tells why this process ends
 
@@ -38,6 +39,22 @@ def leaving_when_alone(code_of: Callable[[Exception], int] = lambda _: 1) -> Ite
         raise
 
 
+@contextmanager
+def ending_unless_joined(seconds: float) -> Iterator[None]:
+    """Ends this process, with one line, where a group has not come together in so many seconds.
+
+    JAX would wait as long as it is told to, and then abort with a dump of all threads.
+    """
+    line = f"error: not all processes of the group have come within {seconds:g} s: {REMEDY}"
+    late = threading.Timer(seconds, _end, [line, ALONE])
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
+
+
 def anothers_end(error: BaseException | None) -> BaseException | None:
     """What of an error, and of those that it was raised from, tells that another process ended."""
     if not is_in_group():
@@ -53,8 +70,7 @@ def end_alone(sign: str) -> None:
     import jax
 
     _end(
-        f"error: another process of the group is gone ({sign}): its own output says why; "
-        "start all of them again, and they go on from what is saved",
+        f"error: another process of the group is gone ({sign}): {REMEDY}",
         ALONE,
         # Its service ends with process 0, whereupon JAX aborts the others: they may end before.
         wait=1.0 if jax.process_index() == 0 else 0.0,

@@ -9,6 +9,7 @@ import pytest
 from cotjax import group
 from cotjax.errors import InputError
 from cotjax.group import initialize_distributed
+from cotjax.lost import ALONE
 from cotjax.signals import c_handler
 from tests.processes import run_processes
 
@@ -125,6 +126,21 @@ def test_two_processes_share_a_batch():
     first, second = run_processes(2, program)
     assert (first["rows"], second["rows"]) == ([0, 4], [4, 8])
     assert first["total"] == second["total"] == sum(range(8))
+
+
+def test_a_group_that_does_not_come_together_ends_in_one_line(capfd):
+    """Where one of its processes is gone before it has joined."""
+    program = """
+        import os, sys
+        from cotjax import group
+
+        if os.environ["JAX_PROCESS_ID"] == "1":
+            sys.exit(0)
+        group.JOINED_WITHIN = 1
+        group.initialize_distributed()
+    """
+    run_processes(2, program, codes=[(ALONE,), (0,)])
+    assert "error: not all processes of the group have come within 1 s: " in capfd.readouterr().err
 
 
 def test_a_process_alone_keeps_its_handlers():

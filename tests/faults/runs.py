@@ -13,6 +13,14 @@ from tests.faults import moments
 from tests.faults.jobs import Job, Moment, tokens
 
 STEPS = 12
+IMPATIENT = """
+import runpy, sys
+from cotjax import group
+
+group.JOINED_WITHIN = 60
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 FIELDS = {
     "model.d_model": 16,
     "model.d_kv": 4,
@@ -71,10 +79,13 @@ class Training(Job):
 
 
 class GroupTraining(Training):
-    """The same run, done by two processes."""
+    """The same run, done by two processes, which wait a minute for each other to join."""
 
     name = "group"
     processes = 2
+
+    def words(self, folder: Path, shared: Path) -> list[str]:
+        return ["-c", IMPATIENT, *super().words(folder, shared)]
 
 
 def trained(workdir: Path) -> list[tuple[float, ...]]:
