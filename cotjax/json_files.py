@@ -97,12 +97,17 @@ def dump_json(value: Any, indent: int | None = None) -> str:
     return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=indent)
 
 
-def replace_file(file: Path, text: str) -> None:
+def replace_file(file: Path, content: str | bytes) -> None:
     """Writes a file as a whole or not at all."""
-    temporary = file.with_name(f".{file.name}.tmp")
+    temporary = file.with_name(temporary_name(file.name))
     with naming(temporary):
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     temporary.replace(file)
+
+
+def temporary_name(name: str) -> str:
+    """Under which a file stands beside its place until it is whole; a kill may leave it."""
+    return f".{name}.tmp"
 
 
 def to_json(value: Any) -> Any:

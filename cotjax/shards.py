@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cotjax.errors import InputError, naming
-from cotjax.json_files import read_json_lines, to_json
+from cotjax.errors import InputError
+from cotjax.json_files import read_json_lines, replace_file, to_json
 
 MANIFEST = "manifest.json"
 
@@ -30,18 +30,10 @@ class Shard:
             raise InputError(f"name {self.name!r:.80} is no name of a file in the folder")
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Writes a file as a whole or not at all."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with naming(temporary):
-        temporary.write_bytes(content)
-    temporary.replace(path)
-
-
 def write_manifest_file(folder: Path, manifest: Any) -> None:
     """Writes a dataclass as `manifest.json`; the old one stands until the new one is whole."""
     text = json.dumps(to_json(manifest), ensure_ascii=False, indent=2) + "\n"
-    write_file(folder / MANIFEST, text.encode("utf-8"))
+    replace_file(folder / MANIFEST, text)
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
@@ -58,8 +50,8 @@ def write_lines(folder: Path, name: str, values: Iterable[Any]) -> Shard:
     lines = [json.dumps(to_json(value), ensure_ascii=False) + "\n" for value in values]
     content = "".join(lines).encode("utf-8")
     sha256 = hashlib.sha256(content).hexdigest()
-    write_file(folder / name, content)
-    write_file(folder / f"{name}.sha256", f"{sha256}  {name}\n".encode())
+    replace_file(folder / name, content)
+    replace_file(folder / f"{name}.sha256", f"{sha256}  {name}\n")
     return Shard(name, len(lines), sha256)
 
 

@@ -26,6 +26,7 @@ from cotjax.errors import InputError
 from cotjax.evaluation.batching import advancing
 from cotjax.group import initialize_distributed, wait_for_all
 from cotjax.journal import Journal
+from cotjax.json_files import temporary_name
 from cotjax.records import fingerprint, read_records
 from cotjax.shards import MANIFEST, differences, write_manifest_file
 
@@ -156,7 +157,7 @@ def _begin(folder: Path, about: ScoreManifest) -> bool:
     if MANIFEST in names:
         before = read_manifest(folder)
         _check_same(folder, before, about)
-    elif names - {CLAIM, f"{MANIFEST}.tmp"}:  # which a kill at the very beginning leaves
+    elif names - {CLAIM, temporary_name(MANIFEST)}:  # which a kill at the very beginning leaves
         raise InputError(f"--output={folder}: holds something else; choose another")
     wait_for_all("scoring: looked")  # before process 0 writes what the others look at
     if before is None and jax.process_index() == 0:

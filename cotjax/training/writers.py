@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from cotjax.errors import InputError, naming
-from cotjax.json_files import dump_json
+from cotjax.json_files import dump_json, replace_file
 
 
 def make_progress(console: Console | None = None) -> Progress:
@@ -126,9 +126,7 @@ class RunWriter:
                 lines = _read_lines(file)
                 kept = [line for line, values in lines if is_kept(values)]
                 last = max([last, *(values["step"] for _, values in lines)])
-                temporary = file.with_suffix(".tmp")
-                temporary.write_bytes(b"".join(line + b"\n" for line in kept))
-                temporary.replace(file)
+                replace_file(file, b"".join(line + b"\n" for line in kept))
         return last - step
 
 

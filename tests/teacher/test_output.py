@@ -125,7 +125,7 @@ def test_a_kill_before_the_checksum_writes_the_shard_again(tmp_path, finished):
     add(output, *EVERY[:4])
     for name in ("records-00000-00000.jsonl.sha256", "records-00000-00000.jsonl"):
         (tmp_path / "killed" / name).unlink()
-    (tmp_path / "killed" / "records-00000-00000.jsonl.tmp").write_text("{")
+    (tmp_path / "killed" / ".records-00000-00000.jsonl.tmp").write_text("{")
     output = start(tmp_path / "killed")
     assert "q0" not in output.missing
     add(output, *EVERY[4:])
@@ -142,7 +142,7 @@ def test_a_kill_at_the_very_end_leaves_a_finished_job(tmp_path, finished):
 
 
 def test_a_kill_at_the_very_beginning_is_forgotten(tmp_path):
-    (tmp_path / "manifest.json.tmp").write_text("{")
+    (tmp_path / ".manifest.json.tmp").write_text("{")
     assert not begin(tmp_path, MANIFEST)
     assert read_manifest(tmp_path) == MANIFEST
 
