@@ -15,7 +15,7 @@ import jax
 from cotjax.claims import CLAIM
 from cotjax.errors import InputError
 from cotjax.group import wait_for_all
-from cotjax.json_files import to_json
+from cotjax.json_files import temporary_name, to_json
 from cotjax.records import (
     DROPPED,
     MANIFEST,
@@ -212,7 +212,7 @@ def _look(folder: Path) -> Manifest | None:
         raise InputError(f"--output={folder}: may not be written")
     if MANIFEST in names:
         return read_manifest(folder)
-    if names - {CLAIM, f"{MANIFEST}.tmp"}:  # which a kill at the very beginning leaves
+    if names - {CLAIM, temporary_name(MANIFEST)}:  # which a kill at the very beginning leaves
         raise InputError(f"--output={folder}: holds something else; choose another")
     return None
 
