@@ -13,7 +13,7 @@ from cotjax.decoding.writer import Inputs, Writer
 from cotjax.evaluation.generation import configured_search, writer_of
 from cotjax.mesh import batch_parts, batch_sharding
 from cotjax.training.optimizer import OptimizerConfig
-from cotjax.training.step import abstract_state
+from cotjax.training.state import abstract_state
 from cotjax.training.throughput import forward_flops
 
 

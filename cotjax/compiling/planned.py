@@ -19,7 +19,8 @@ from cotjax.models.t5_config import PRESETS, T5Config, check_attention, computat
 from cotjax.targets.orders import ORDERS
 from cotjax.training.optimizer import OptimizerConfig
 from cotjax.training.prepare import optimizer_of
-from cotjax.training.step import abstract_state, compiled_step, without_rate
+from cotjax.training.state import abstract_state, without_rate
+from cotjax.training.step import compiled_step
 from cotjax.training.throughput import train_flops
 
 

@@ -14,7 +14,7 @@ from cotjax.compiling.planned import Planned
 from cotjax.mesh import replicated
 from cotjax.training.optimizer import OptimizerConfig
 from cotjax.training.prepare import optimizer_of
-from cotjax.training.step import init_state
+from cotjax.training.state import init_state
 from cotjax.training.throughput import peak_flops
 
 WARM_UP = 3  # steps that are not counted; the first one compiles

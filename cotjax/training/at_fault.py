@@ -11,7 +11,8 @@ from ml_collections.config_dict import ConfigDict
 from cotjax.data.steps import Step, Steps
 from cotjax.training.feeding import global_batches
 from cotjax.training.prepare import Experiment, optimizer_of
-from cotjax.training.step import Params, finite_check
+from cotjax.training.state import Params
+from cotjax.training.step import finite_check
 
 
 @dataclasses.dataclass(frozen=True)

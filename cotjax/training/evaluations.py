@@ -11,7 +11,7 @@ from cotjax.evaluation.given import given_rationales
 from cotjax.evaluation.run import evaluate
 from cotjax.evaluation.student import Student
 from cotjax.training.prepare import Experiment
-from cotjax.training.step import Params
+from cotjax.training.state import Params
 from cotjax.training.step_log import in_words
 from cotjax.training.writers import RunWriter
 

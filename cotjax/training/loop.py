@@ -27,7 +27,8 @@ from cotjax.training.poison import poisoned_leaves
 from cotjax.training.prepare import Experiment, optimizer_of
 from cotjax.training.profiler import Profiler
 from cotjax.training.saving import Saves
-from cotjax.training.step import TrainState, init_state, train_step
+from cotjax.training.state import TrainState, init_state
+from cotjax.training.step import train_step
 from cotjax.training.step_log import StepLog
 from cotjax.training.stopping import Stop, Stopped, stop_signals
 from cotjax.training.watch import Watch

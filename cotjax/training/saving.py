@@ -20,7 +20,7 @@ from cotjax.mesh import replicated
 from cotjax.training.faults import shortened
 from cotjax.training.poison import poisoned_leaves
 from cotjax.training.prepare import Experiment, optimizer_of
-from cotjax.training.step import TrainState, abstract_state
+from cotjax.training.state import TrainState, abstract_state
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,11 +1,10 @@
-"""The sharded train step, the state it changes, and the eval step."""
+"""The sharded train step and the eval step."""
 
 import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
@@ -13,81 +12,14 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from cotjax.errors import InputError
-from cotjax.mesh import BATCH_AXES, batch_parts, batch_sharding, leaf_shardings, replicated
-from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
+from cotjax.mesh import BATCH_AXES, batch_parts, batch_sharding, replicated
+from cotjax.models.t5 import T5, T5Config
 from cotjax.training.head_loss import HeadLoss
 from cotjax.training.losses import Batch, kind_sums, segment_sums
 from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig, make_optimizer, make_schedule
+from cotjax.training.state import Params, TrainState, state_shardings, without_rate
 
-Params = Any
 Metrics = dict[str, jax.Array]
-
-
-@flax.struct.dataclass
-class TrainState:
-    """All that changes in a step."""
-
-    step: jax.Array  # int32, how many are done
-    params: Params
-    opt_state: Any
-
-
-@functools.cache
-def abstract_state(config: T5Config, optimizer: OptimizerConfig, mesh: Mesh) -> TrainState:
-    """Shapes, dtypes and shardings of a state, as ShapeDtypeStructs: what a restore needs."""
-    shapes = jax.eval_shape(functools.partial(_new_state, config, optimizer), 0)
-    shardings = leaf_shardings(shapes, mesh, LOGICAL_AXES)
-    return jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        shapes,
-        shardings,
-    )
-
-
-def init_state(
-    config: T5Config,
-    optimizer: OptimizerConfig,
-    mesh: Mesh,
-    seed: int,
-    params: Params | None = None,
-) -> TrainState:
-    """A state at step 0, each device making its own shards alone.
-
-    `params` are random by the seed, or those given, which then belong to the state: the first step
-    donates their buffers.
-    """
-    optimizer = without_rate(optimizer)
-    if params is None:
-        return _compiled_init(config, optimizer, mesh)(seed)
-    params = jax.device_put(params, _shardings(config, optimizer, mesh).params)
-    return _compiled_adoption(config, optimizer, mesh)(params)
-
-
-# Compiled once for all runs of a process.
-@functools.cache
-def _compiled_init(config: T5Config, optimizer: OptimizerConfig, mesh: Mesh) -> Callable:
-    create = functools.partial(_new_state, config, optimizer)
-    return jax.jit(create, out_shardings=_shardings(config, optimizer, mesh))
-
-
-@functools.cache
-def _compiled_adoption(config: T5Config, optimizer: OptimizerConfig, mesh: Mesh) -> Callable:
-    create = functools.partial(_state_of, optimizer)
-    return jax.jit(create, out_shardings=_shardings(config, optimizer, mesh), donate_argnums=0)
-
-
-def _shardings(config: T5Config, optimizer: OptimizerConfig, mesh: Mesh) -> TrainState:
-    return jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, optimizer, mesh))
-
-
-def _new_state(config: T5Config, optimizer: OptimizerConfig, seed: int) -> TrainState:
-    names = ("encoder_tokens", "encoder_segments", "decoder_inputs", "decoder_segments")
-    batch = {name: jnp.ones((1, 1), jnp.int32) for name in (*names, "segment_source")}
-    return _state_of(optimizer, T5(config).init(jax.random.key(seed), batch)["params"])
-
-
-def _state_of(optimizer: OptimizerConfig, params: Params) -> TrainState:
-    return TrainState(jnp.zeros([], jnp.int32), params, make_optimizer(optimizer).init(params))
 
 
 @functools.cache
@@ -124,11 +56,6 @@ def train_step(
     return step
 
 
-def without_rate(optimizer: OptimizerConfig) -> OptimizerConfig:
-    """The optimizer but for its learning rate, which is an argument of what is compiled."""
-    return dataclasses.replace(optimizer, learning_rate=0.0)
-
-
 @functools.cache
 def compiled_step(
     config: T5Config,
@@ -141,7 +68,7 @@ def compiled_step(
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """What `train_step` runs: jitted (state, batch, seed, peak rate, the schedule's numbers)."""
     gradients_of = _gradients_of(config, optimizer, label_smoothing, z_loss, accumulation, mesh)
-    shardings = _shardings(config, optimizer, mesh)
+    shardings = state_shardings(config, optimizer, mesh)
     whole = NamedSharding(mesh, P())
 
     def step(
@@ -185,7 +112,7 @@ def finite_check(
 @functools.cache
 def _compiled_check(config: T5Config, optimizer: OptimizerConfig, *how: Any) -> Callable:
     gradients_of, mesh = _gradients_of(config, optimizer, *how), how[-1]
-    params, whole = _shardings(config, optimizer, mesh).params, NamedSharding(mesh, P())
+    params, whole = state_shardings(config, optimizer, mesh).params, NamedSharding(mesh, P())
     return jax.jit(
         lambda *step: _are_finite(gradients_of(*step)[1]),
         in_shardings=(params, batch_sharding(mesh), whole, whole),
@@ -208,7 +135,7 @@ def _gradients_of(
 ) -> Callable[[Params, Batch, int, jax.Array], tuple[Params, Metrics]]:
     """The function (params, batch, seed, step) -> gradients of the whole batch, and metrics."""
     loss = functools.partial(_loss, config, label_smoothing, z_loss)
-    shardings = _shardings(config, optimizer, mesh).params
+    shardings = state_shardings(config, optimizer, mesh).params
 
     def of_microbatch(params: Params, batch: Batch, key: jax.Array) -> tuple[Params, Metrics]:
         gradients, metrics = jax.grad(loss, has_aux=True)(params, batch, key)

@@ -19,7 +19,8 @@ from cotjax import config as configs
 from cotjax.mesh import make_mesh
 from cotjax.training.feeding import global_batches
 from cotjax.training.prepare import optimizer_of
-from cotjax.training.step import compiled_step, without_rate
+from cotjax.training.state import without_rate
+from cotjax.training.step import compiled_step
 
 GIB = 2**30
 

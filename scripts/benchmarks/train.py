@@ -22,7 +22,7 @@ from cotjax.data.pipeline import batches
 from cotjax.data.work import Work
 from cotjax.mesh import make_mesh
 from cotjax.training.prepare import optimizer_of
-from cotjax.training.step import abstract_state, without_rate
+from cotjax.training.state import abstract_state, without_rate
 from cotjax.training.throughput import train_flops
 
 OURS, PEAK = "cotjax", "products alone"

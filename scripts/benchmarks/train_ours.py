@@ -20,7 +20,8 @@ from cotjax.mesh import batch_parts, make_mesh
 from cotjax.models.hf import load_params
 from cotjax.training.feeding import global_batches
 from cotjax.training.prepare import Experiment, optimizer_of, prepare
-from cotjax.training.step import TrainState, eval_step, init_state, train_step
+from cotjax.training.state import TrainState, init_state
+from cotjax.training.step import eval_step, train_step
 from cotjax.training.step_log import STEPS_AHEAD
 
 FOREVER = 1_000_000  # steps, more than any benchmark takes

@@ -14,7 +14,7 @@ from cotjax.compiling.report import one_table, sweep_table
 from cotjax.errors import InputError
 from cotjax.json_files import dump_json
 from cotjax.training.optimizer import OptimizerConfig
-from cotjax.training.step import abstract_state
+from cotjax.training.state import abstract_state
 
 SMALL = {
     "model.d_model": 16,

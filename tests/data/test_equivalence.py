@@ -18,7 +18,8 @@ from cotjax.models.t5 import T5, T5Config
 from cotjax.targets.orders import ORDERS
 from cotjax.training.losses import segment_sums, token_nll
 from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig
-from cotjax.training.step import init_state, train_step
+from cotjax.training.state import init_state
+from cotjax.training.step import train_step
 from tests.data.small import EOS, random_table, step_config
 
 MODEL = T5Config(

@@ -22,6 +22,8 @@ from cotjax.training.run import train
 from cotjax.training.writers import read_scalars
 from tests.training.runs import interrupt_after, trained
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 @pytest.fixture(scope="module")
 def whole(make_config, tmp_path_factory):

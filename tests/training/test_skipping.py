@@ -8,7 +8,8 @@ from cotjax.mesh import make_mesh, to_global
 from cotjax.models.t5 import T5Config
 from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig
 from cotjax.training.poison import poisoned_leaves
-from cotjax.training.step import init_state, train_step
+from cotjax.training.state import init_state
+from cotjax.training.step import train_step
 from tests.training.batches import packed_batch
 
 TINY = T5Config(

@@ -13,9 +13,11 @@ from cotjax.errors import InputError
 from cotjax.mesh import leaf_shardings, make_mesh, to_global
 from cotjax.models.t5 import LOGICAL_AXES, T5, T5Config
 from cotjax.targets.segments import Kind
+from cotjax.training import state as state_module
 from cotjax.training import step as step_module
 from cotjax.training.optimizer import OptimizerConfig, ScheduleConfig
-from cotjax.training.step import TrainState, abstract_state, eval_step, init_state, train_step
+from cotjax.training.state import TrainState, abstract_state, init_state
+from cotjax.training.step import eval_step, train_step
 from tests.training.batches import packed_batch
 
 MESHES = {
@@ -236,7 +238,7 @@ def test_no_device_makes_a_full_copy():
     shapes = abstract_state(config, ADAMW, mesh).params
     full = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, ADAMW, mesh))
-    new = jax.jit(lambda: step_module._new_state(config, ADAMW, 0), out_shardings=shardings)
+    new = jax.jit(lambda: state_module._new_state(config, ADAMW, 0), out_shardings=shardings)
     memory = new.lower().compile().memory_analysis()
     assert memory.output_size_in_bytes < 3 * full / 8 + 1e5  # parameters and two moments
     assert memory.temp_size_in_bytes < full / 2
