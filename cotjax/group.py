@@ -13,12 +13,12 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from cotjax import lost
 from cotjax.errors import InputError
 from cotjax.lost import ending_unless_joined
 from cotjax.signals import keep_jaxs_handler
 from cotjax.watch import watch_others
 
-JOINED_WITHIN = 300  # seconds, of all processes
 WEEK = 7 * 24 * 3600 * 1000  # milliseconds; one host may be done long before another
 
 
@@ -35,8 +35,8 @@ def initialize_distributed() -> None:
     """
     if jax.distributed.is_initialized() or (group := _group(os.environ)) is None:
         return
-    with ending_unless_joined(JOINED_WITHIN):
-        jax.distributed.initialize(**group, initialization_timeout=2 * JOINED_WITHIN)
+    with ending_unless_joined():  # before JAX gives up
+        jax.distributed.initialize(**group, initialization_timeout=2 * lost.JOINED_WITHIN)
     keep_jaxs_handler()
     _print_group()
     watch_others()
@@ -63,7 +63,11 @@ def processes_where(is_so: bool, moment: str) -> list[int]:
 
 
 def _group(environment: Mapping[str, str]) -> dict[str, Any] | None:
-    """The arguments of jax.distributed.initialize; None for a process alone."""
+    """The arguments of jax.distributed.initialize; None for a process alone.
+
+    Raises:
+      InputError: where the environment describes a group badly or by half.
+    """
     if group := _group_by_hand(environment):
         return group | {"cluster_detection_method": "deactivate"}
     if "SLURM_STEP_NODELIST" in environment and int(environment.get("SLURM_NTASKS", 1)) > 1:

@@ -98,10 +98,18 @@ def dump_json(value: Any, indent: int | None = None) -> str:
 
 
 def replace_file(file: Path, content: str | bytes) -> None:
-    """Writes a file as a whole or not at all."""
+    """Writes a file as a whole or not at all.
+
+    Raises:
+      OSError: naming the file that could not be written; what of it was written is removed.
+    """
     temporary = file.with_name(temporary_name(file.name))
     with naming(temporary):
-        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        try:
+            temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
     temporary.replace(file)
 
 

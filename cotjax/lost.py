@@ -1,4 +1,4 @@
-"""How a process of a group ends when another one of it is gone, or when it is interrupted alone."""
+"""How a process of a group ends when another one is gone or never came, or it is interrupted."""
 
 import os
 import sys
@@ -12,7 +12,8 @@ from cotjax.errors import first_line
 ALONE, INTERRUPTED = 4, 130  # exit codes
 # Of what Gloo, NCCL and JAX's own service say when somebody does not answer any more.
 SIGNS = ("Gloo", "NCCL", "UNAVAILABLE", "Connection reset", "Connection closed", "heartbeat")
-REMEDY = "its own output says why; start all of them again, and they go on from what is saved"
+# In which all processes of a group must have joined: as long as JAX would wait by default.
+JOINED_WITHIN = 300  # seconds
 PATIENCE = 10.0  # seconds in which others should come to the same error
 _ends = threading.Lock()  # taken for good by the thread that tells why this process ends
 
@@ -40,13 +41,16 @@ def leaving_when_alone(code_of: Callable[[Exception], int] = lambda _: 1) -> Ite
 
 
 @contextmanager
-def ending_unless_joined(seconds: float) -> Iterator[None]:
-    """Ends this process, with one line, where a group has not come together in so many seconds.
+def ending_unless_joined() -> Iterator[None]:
+    """Ends this process, with one line, where a group has not come together in time.
 
-    JAX would wait as long as it is told to, and then abort with a dump of all threads.
+    JAX would abort with a dump of all threads, if it is not told to wait longer.
     """
-    line = f"error: not all processes of the group have come within {seconds:g} s: {REMEDY}"
-    late = threading.Timer(seconds, _end, [line, ALONE])
+    line = (
+        f"error: not all processes of the group have come within {JOINED_WITHIN:g} s: see what the "
+        "others say, and start all of them again"
+    )
+    late = threading.Timer(JOINED_WITHIN, lambda: _end(line, ALONE))
     late.daemon = True
     late.start()
     try:
@@ -70,7 +74,8 @@ def end_alone(sign: str) -> None:
     import jax
 
     _end(
-        f"error: another process of the group is gone ({sign}): {REMEDY}",
+        f"error: another process of the group is gone ({sign}): its own output says why; "
+        "start all of them again, and they go on from what is saved",
         ALONE,
         # Its service ends with process 0, whereupon JAX aborts the others: they may end before.
         wait=1.0 if jax.process_index() == 0 else 0.0,

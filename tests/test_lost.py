@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from types import SimpleNamespace
 
 import jax
@@ -10,9 +11,26 @@ from jax.errors import JaxRuntimeError
 
 from cotjax import lost
 from cotjax.errors import InputError
-from cotjax.lost import ALONE, INTERRUPTED, anothers_end, leaving_when_alone
+from cotjax.lost import (
+    ALONE,
+    INTERRUPTED,
+    anothers_end,
+    ending_unless_joined,
+    leaving_when_alone,
+)
 
 GLOO = JaxRuntimeError("UNKNOWN: Gloo all-reduce failed: Connection reset by peer\nmore")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_group_that_has_joined_in_time_goes_on(late, monkeypatch):
+    ends = []
+    monkeypatch.setattr(lost, "_end", lambda *how: ends.append(how))
+    monkeypatch.setattr(lost, "JOINED_WITHIN", 0.1)
+    with ending_unless_joined():
+        time.sleep(0.3 if late else 0)
+    time.sleep(0.3)
+    assert [code for _, code in ends] == [ALONE] * late
 
 
 @pytest.fixture

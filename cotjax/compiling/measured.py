@@ -9,7 +9,7 @@ import jax
 import jaxlib
 
 from cotjax.compiling import hlo
-from cotjax.compiling.hardware import Topology
+from cotjax.compiling.hardware import EXTRAS, Topology
 from cotjax.compiling.planned import Planned
 from cotjax.compiling.products import compiled_flops, traced_flops
 from cotjax.compiling.traffic import collective_bytes, memory_bytes
@@ -133,7 +133,7 @@ def _memory(compiled: jax.stages.Compiled) -> Memory:
 def _counts(
     planned: Planned, traced: jax.stages.Traced, compiled: jax.stages.Compiled, topology: Topology
 ) -> Counts:
-    program = hlo.parse(_text(compiled))
+    program = hlo.parse(_text(compiled, topology))
     return Counts(
         model=planned.model_flops,
         traced=traced_flops(traced.jaxpr.jaxpr),
@@ -143,15 +143,17 @@ def _counts(
     )
 
 
-def _text(compiled: jax.stages.Compiled) -> str:
+def _text(compiled: jax.stages.Compiled, topology: Topology) -> str:
     """The compiled program, which a compiler of another version may have written in its own way."""
     try:
         return compiled.as_text()
     except jax.errors.JaxRuntimeError as error:
+        if topology.hardware.platform not in EXTRAS:
+            raise
+        library, extra = EXTRAS[topology.hardware.platform]
         raise InputError(
-            f"jaxlib {jaxlib.__version__} can't read what this compiler made: install the libtpu "
-            f"or CUDA plugin that goes with it, by pip install 'jax[tpu]=={jax.__version__}' or "
-            f"'jax[cuda13]=={jax.__version__}' ({first_line(error)})"
+            f"jaxlib {jaxlib.__version__} can't read what this {library} has compiled, which is of "
+            f"another version: pip install '{extra}' ({first_line(error)})"
         ) from error
 
 

@@ -22,12 +22,17 @@ READ = np.array([QUESTION, Kind.CONNECTIVE, Kind.EOS, Kind.RATIONALE])
 # What `flatten` hands over as int32, in a single array: each array costs TensorFlow as much as a
 # hundred numbers.
 FIELDS = (
-    # Of the encoder: tokens, where each goes, and the number of its run; segments of runs.
+    # Of the encoder: tokens but rationales'; of all tokens the place among those of all rows, and
+    # the number of the run; of runs the segment. Then the same of the decoder.
     *("read", "read_place", "read_run", "read_segment"),
-    *("said", "said_place", "said_run", "said_segment", "said_kind"),  # the same of the decoder
-    *("rationale", "rationale_splits", "number"),  # tokens; [rationales + 1]; numbers of units
-    *("place", "source", "target"),  # of the decoder's segments: where, what is read, which target
-    "num_rows",
+    *("said", "said_place", "said_run", "said_segment", "said_kind"),
+    # Rationales' tokens, where each rationale begins [rationales + 1], and the number of a token's
+    # word, token or step, where these are moved.
+    *("rationale", "rationale_splits", "number"),
+    # [replies] of the decoder's segments the place among those of all rows, the encoder segment
+    # that is read, and the target's row of the table.
+    *("place", "source", "target"),
+    "num_rows",  # [1], of the encoder
 )
 SIGNATURE = {
     "numbers": tf.TensorSpec([None], tf.int32),  # of all FIELDS, one after the other

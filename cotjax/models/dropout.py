@@ -31,13 +31,13 @@ class Dropout(nn.Module):
             return x
         draws = jax.lax.platform_dependent(
             self.make_rng("dropout"),
-            tpu=functools.partial(in_halves, x.shape),
-            default=functools.partial(in_pairs, x.shape),
+            tpu=functools.partial(_in_halves, x.shape),
+            default=functools.partial(_in_pairs, x.shape),
         )
         return jnp.where(draws >= dropped, x * (LEVELS / (LEVELS - dropped)), 0)
 
 
-def in_pairs(shape: tuple[int, ...], key: Array) -> Array:
+def _in_pairs(shape: tuple[int, ...], key: Array) -> Array:
     """Random 16 bits a number, uint16 of a shape: neighbours share a word."""
     rows, numbers = shape[0], math.prod(shape[1:])
     words = jax.random.bits(key, (rows, -(-numbers // 2)), jnp.uint32)
@@ -45,11 +45,11 @@ def in_pairs(shape: tuple[int, ...], key: Array) -> Array:
     return draws[:, :numbers].reshape(shape)
 
 
-def in_halves(shape: tuple[int, ...], key: Array) -> Array:
+def _in_halves(shape: tuple[int, ...], key: Array) -> Array:
     """The same, but a number shares a word with the one that stands half of axis 1 behind it.
 
     To take neighbours apart a TPU copies all draws several times: they were a fifth of the memory
-    traffic of a step.
+    traffic of a step. (Of attention's keys axis 1 is heads, and may be split: these draws are few.)
     """
     rows, length, *rest = shape
     words = jax.random.bits(key, (rows, -(-length // 2), *rest), jnp.uint32)

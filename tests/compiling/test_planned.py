@@ -168,8 +168,9 @@ def test_a_compiler_of_another_version_is_told_with_its_remedy(repository, monke
         raise jax.errors.JaxRuntimeError("RET_CHECK failure: async-update")
 
     monkeypatch.setattr(jax.stages.Compiled, "as_text", refuse)
-    with pytest.raises(InputError, match=r"pip install 'jax\[tpu\]==.* \(RET_CHECK failure"):
-        measure(*planned_on(repository, 1, "data=1"))
+    planned, _ = planned_on(repository, 1, "data=1")
+    with pytest.raises(InputError, match=r"pip install 'cotjax\[tpu\]' \(RET_CHECK failure"):
+        measure(planned, Topology.parse("v5e:2x2"))
 
 
 @pytest.mark.parametrize("text", ["fsdp", "fsdp=0", "model=2", "fsdp=2;tensor=2"])

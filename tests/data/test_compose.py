@@ -58,6 +58,13 @@ def test_label_first_padded_batch_is_as_drawn():
     np.testing.assert_allclose(batch["loss_weights"][order], used / 19, rtol=1e-6)
 
 
+def test_a_rationale_of_no_token_leaves_the_others_theirs():
+    batch = only_batch(step_config(perturbation="shuffle", target_length=4, packing=False))
+    order = np.argsort(batch["segment_target"][:, 0])
+    expected = [[5, 9, 30, 1], [5, 9, 33, 1], [6, 7, 9, 1]]
+    np.testing.assert_array_equal(batch["decoder_targets"][order][:, :4], expected)
+
+
 def test_packed_targets_of_a_question_share_its_encoder_segment():
     batch = only_batch(step_config(targets_per_question=2, encoder_length=8, decoder_length=24))
     assert batch["encoder_tokens"].shape == (1, 8)

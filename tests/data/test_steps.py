@@ -7,27 +7,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cotjax.data import shapes
 from cotjax.data.pipeline import batches
 from cotjax.data.steps import Steps
 from tests.data.small import EOS, random_table, step_config
 
 
 @pytest.mark.parametrize(
-    ("order", "perturbation", "hosts"),
+    ("order", "perturbation", "hosts", "together"),
     [
-        *itertools.product(["label_first"], ["none", "shuffle", "mask", "swap"], [1, 2, 8]),
-        ("multitask", "shuffle", 2),
-        ("multitask", "swap", 8),
-        ("multitask", "insert", 2),
-        ("rationale_input", "shuffle", 8),
-        ("rationale_input", "duplicate", 2),
+        *itertools.product(["label_first"], ["none", "shuffle", "mask", "swap"], [1, 2, 8], [1]),
+        ("multitask", "shuffle", 2, 1),
+        ("multitask", "swap", 8, 1),
+        ("multitask", "insert", 2, 1),
+        ("rationale_input", "shuffle", 8, 1),
+        ("rationale_input", "duplicate", 2, 1),
+        ("label_first", "shuffle", 2, 3),
+        ("label_first", "none", 8, 3),
     ],
 )
-def test_hosts_share_a_step_and_none_is_lost(order, perturbation, hosts):
+def test_hosts_share_a_step_and_none_is_lost(order, perturbation, hosts, together, monkeypatch):
+    """Where targets of a question stand together, two decoder rows read one encoder row."""
+    monkeypatch.setattr(shapes, "DECODER_ROWS", (2,))
+    fields = {"batch_size": 10, "target_length": 32, "targets_per_question": together}
     steps = Steps(
         random_table([1, 2, 3] * 7, order=order),
-        step_config(order, perturbation, batch_size=10, target_length=32, row_multiple=8),
+        step_config(order, perturbation, row_multiple=8, **fields),
     )
+    assert steps.shape.decoder_rows == (2 if together > 1 else 1)
     whole = [batch for _, batch in batches(steps, EOS, 0, steps.per_epoch)]
     parts = []
     for host in range(hosts):

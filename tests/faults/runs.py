@@ -15,9 +15,9 @@ from tests.faults.jobs import Job, Moment, tokens
 STEPS = 12
 IMPATIENT = """
 import runpy, sys
-from cotjax import group
+from cotjax import lost  # which imports no JAX
 
-group.JOINED_WITHIN = 60
+lost.JOINED_WITHIN = 60
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

@@ -53,7 +53,7 @@ def test_a_run_killed_again_and_again_ends_as_one_that_was_not(shared, tmp_path)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("job", "moment"),
-    [(Evaluation(), "writing"), (Studying(seeds=(0,)), "run finished")],  # amid its two files; runs
+    [(Evaluation(), "writing"), (Studying(seeds=(0,)), "run finished")],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_another_job_that_is_killed_ends_as_one_that_was_not(job, moment, shared, tmp_path):

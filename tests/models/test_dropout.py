@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.lax import platform_dependent
 from scipy import stats
 
 from cotjax.models.dropout import LEVELS, Dropout
@@ -19,6 +20,14 @@ def _platform(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jax.lax, "platform_dependent", lambda key, **ways: ways[request.param](key))
         yield
+
+
+def test_a_tpu_has_a_way_of_its_own(monkeypatch):
+    monkeypatch.setattr(jax.lax, "platform_dependent", platform_dependent)
+    step = jax.jit(lambda x: dropped(x, 0.1)).trace(jnp.ones((2, 8, 4)))
+    lowered = {name: step.lower(lowering_platforms=(name,)).as_text() for name in ("cpu", "tpu")}
+    assert "optimization_barrier" in lowered["tpu"]
+    assert "optimization_barrier" not in lowered["cpu"]
 
 
 def dropped(x, rate, key=KEY, deterministic=False):
