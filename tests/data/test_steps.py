@@ -28,13 +28,14 @@ from tests.data.small import EOS, random_table, step_config
 )
 def test_hosts_share_a_step_and_none_is_lost(order, perturbation, hosts, together, monkeypatch):
     """Where targets of a question stand together, two decoder rows read one encoder row."""
-    monkeypatch.setattr(shapes, "DECODER_ROWS", (2,))
+    decoder_rows = 2 if together > 1 else 1
+    monkeypatch.setattr(shapes, "DECODER_ROWS", (decoder_rows,))
     fields = {"batch_size": 10, "target_length": 32, "targets_per_question": together}
     steps = Steps(
         random_table([1, 2, 3] * 7, order=order),
         step_config(order, perturbation, row_multiple=8, **fields),
     )
-    assert steps.shape.decoder_rows == (2 if together > 1 else 1)
+    assert steps.shape.decoder_rows == decoder_rows
     whole = [batch for _, batch in batches(steps, EOS, 0, steps.per_epoch)]
     parts = []
     for host in range(hosts):
