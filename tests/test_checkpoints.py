@@ -2,6 +2,7 @@
 
 import gc
 import json
+import logging
 import math
 import subprocess
 import sys
@@ -278,3 +279,13 @@ def test_the_note_is_readable_without_orbax(tmp_path):
     save_all(tmp_path, [0.5])
     text = (tmp_path / "1" / "meta" / "metadata").read_text(encoding="utf-8")
     assert json.loads(text)["step"] == 1
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("else")])
+def test_a_write_that_nobody_waits_for_is_not_told_beside_the_one_that_failed(error, tmp_path):
+    """Of futures of Orbax's threads; other people's errors are told."""
+    Checkpoints(tmp_path / "checkpoints").close()
+    record = logging.LogRecord("asyncio", logging.ERROR, "base_events.py", 1, "%s", (), None)
+    record.msg = "Future exception was never retrieved\nfuture: <Future finished>"
+    record.exc_info = (type(error), error, None)
+    assert bool(logging.getLogger("asyncio").filter(record)) == isinstance(error, ValueError)
