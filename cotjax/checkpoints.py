@@ -266,8 +266,7 @@ def _tell_errors_once() -> None:
 
 def _is_not_of_orbax(record: logging.LogRecord) -> bool:
     told, error = record.getMessage(), (record.exc_info or (None, None))[1]
-    # Of several writes that fail Orbax waits for one.
-    is_a_write = "exception was never retrieved" in told and isinstance(error, OSError)
+    is_a_write = "never retrieved" in told and isinstance(error, OSError)  # Orbax waits for one
     is_of_orbax = "orbax" in record.pathname or "orbax" in told or is_a_write
     return not is_of_orbax or record.levelno < logging.ERROR
 
