@@ -15,7 +15,6 @@ from jax.experimental import multihost_utils
 
 from cotjax import lost
 from cotjax.errors import InputError
-from cotjax.lost import ending_unless_joined
 from cotjax.signals import keep_jaxs_handler
 from cotjax.watch import watch_others
 
@@ -35,7 +34,7 @@ def initialize_distributed() -> None:
     """
     if jax.distributed.is_initialized() or (group := _group(os.environ)) is None:
         return
-    with ending_unless_joined():  # before JAX gives up
+    with lost.ending_unless_joined():  # before JAX gives up
         jax.distributed.initialize(**group, initialization_timeout=2 * lost.JOINED_WITHIN)
     keep_jaxs_handler()
     _print_group()
