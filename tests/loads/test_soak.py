@@ -14,10 +14,24 @@ def looks(**last):
 
 @pytest.mark.parametrize("name", ["mib", "files", "threads", "ms_a_step"])
 def test_growth_is_of_the_last_looks_by_the_first(name):
-    grown = growths(looks(**{name: 100}))
+    grown = growths(looks(**{name: 1000}))
     first = getattr(looks()[0], name)
-    assert grown.pop(name) == 100 / first
+    assert grown.pop(name) == 1000 / first
     assert set(grown.values()) == {1.0}
+
+
+def test_memory_that_is_given_back_hides_no_growth_after_it():
+    steps = range(100, 2001, 100)
+    mib = [1000.0] * 8 + [500.0] * 6 + [520.0] * 6
+    grown = growths([Look(step, each, 40, 30, 2.0) for step, each in zip(steps, mib, strict=True)])
+    assert grown["mib"] == 520 / 500
+
+
+@pytest.mark.parametrize(("late", "factor"), [(31, 1.0), (32, 32 / 31)])
+def test_a_thread_that_comes_and_goes_is_no_growth(late, factor):
+    threads = [30, 31, 30, 30] * 3 + [30, late, 30, 30] * 2
+    looked = [Look(100 * at, 500.0, 40, count, 2.0) for at, count in enumerate(threads, 1)]
+    assert growths(looked)["threads"] == factor
 
 
 def test_what_the_beginning_takes_does_not_count():
