@@ -52,8 +52,8 @@ def run_study(
       What `results.json` holds.
 
     Raises:
-      InputError: if there are several processes, a split to be asked is missing, or the workdir
-        holds runs of other configs.
+      InputError: if there are several processes, a split to be asked is missing, the workdir
+        holds runs of other configs, or a finished run is taken away meanwhile.
     """
     initialize_distributed()
     if jax.process_count() > 1:
@@ -65,6 +65,7 @@ def run_study(
         tuning = stages.do(plan_tuning(study))
         choices = stages.choose() if tuning else None
         runs = stages.do(final_runs(study, choices) if choices else plan(study))
+        stages.check_kept()
         budget = stages.budget.text()
         results = gather(study, workdir, [*tuning, *runs], stages.splits, choices, budget)
     _report(results, workdir, stages.console)
@@ -76,6 +77,7 @@ class _Stages:
 
     def __init__(self, study: Study, workdir: Path, part: Part, console: Console):
         self.study, self.workdir, self.part, self.console = study, workdir, part, console
+        self._finished: list[PlannedRun] = []
         if study.budget == "steps":  # or it takes a while to know the configs
             check_configs(workdir, plan_tuning(study) or plan(study))
         self.splits = _load_splits(study.base)
@@ -95,14 +97,26 @@ class _Stages:
         check_configs(self.workdir, ready)
         mine = [run for run in ready if run.folder in here]
         waiting = [run for run in mine if not self._is_done(run)]
+        self._finished += [run for run in mine if run not in waiting]
         with StudyProgress(len(mine), len(mine) - len(waiting), self.console) as progress:
             for run in waiting:
+                self.check_kept()  # or what is left would go on in a new folder
                 with progress.working_on(run), claimed(self.workdir / run.folder) as holder:
                     if holder:
                         self._tell(run, f"is being run by {holder}")
                     else:
                         self._finish(run, progress)
         return [fit or run for fit, run in zip(fitted, runs, strict=True)]
+
+    def check_kept(self) -> None:
+        """Raises InputError, naming the folder, if a run that is finished is there no more."""
+        for run in self._finished:
+            folder = self.workdir / run.folder
+            if not folder.exists():
+                raise InputError(
+                    f"{folder}: No such file or directory, and this run was finished there; "
+                    "run the study again to do it once more"
+                )
 
     def choose(self) -> Choices:
         """What the variants chose, which is kept from here on."""
@@ -141,6 +155,7 @@ class _Stages:
                 result = vote(workdir, run, samples, self.splits, progress)
                 right = f"{100 * result[VOTE]['accuracy']:.1f} %"
                 self._tell(run, f"{right} of test answers right by a vote of {samples}")
+            self._finished.append(run)
         except Exception as error:  # whatever it is, the other runs may be in order
             self._tell_failure(run, error)
 

@@ -279,6 +279,25 @@ def test_what_another_process_has_finished_meanwhile_is_not_run_again(
     assert results["runs"] == finished["runs"]
 
 
+@pytest.mark.parametrize("gone", ["", "runs/whole-seed0"])
+def test_a_folder_that_vanishes_between_two_runs_ends_the_study(
+    gone, finished, half_done, folder, trained, monkeypatch
+):
+    @contextmanager
+    def vanishing(run):
+        shutil.copytree(folder / "out" / "runs" / "swapped-seed0", run)
+        yield ""
+        shutil.rmtree(half_done / gone)
+
+    monkeypatch.setattr(study_run, "claimed", vanishing)
+    (half_done / "results.json").unlink()
+    study = tiny_study(folder / "cache")
+    with pytest.raises(InputError, match=r"whole-seed0: No such file .* was finished there"):
+        run_study(study, half_done, Console(quiet=True))
+    assert trained == []
+    assert not (half_done / "results.json").exists()
+
+
 def test_a_run_of_another_shard_is_not_said_to_have_failed_here(half_done, folder, trained):
     lost = half_done / "runs" / "lost-seed0"
     lost.mkdir()
