@@ -9,11 +9,6 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from cotjax import cli
-from cotjax import config as configs
-from cotjax.errors import InputError
-from cotjax.tasks import get_task
-from cotjax.tasks.sources import load_records
 from tests.conftest import REPOSITORY
 from tests.study import test_report
 from tests.study.drawn import tuned
@@ -175,33 +170,6 @@ def dump(file: Path) -> str:
         [*command, profile, file.as_uri()], capture_output=True, text=True, check=True, timeout=120
     )
     return done.stdout
-
-
-TOKEN = "hf_NotToBeToldToAnyoneAtAll0123456789"
-
-
-@pytest.fixture
-def token(monkeypatch):
-    """A secret, where the Hub's own library looks for it."""
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setenv("HUGGING_FACE_HUB_TOKEN", TOKEN)
-
-
-def test_a_resolved_config_holds_no_secret(tmp_path, token):
-    config = configs.load(REPOSITORY / "configs" / "default.py")
-    configs.dump(config, tmp_path / "config.json")
-    assert TOKEN not in (tmp_path / "config.json").read_text()
-
-
-def test_what_the_hub_refuses_is_told_without_the_secret(token, capsys):
-    task = get_task("openbookqa", "letter")
-    with pytest.raises(InputError) as caught:
-        load_records(task, "hub:nobody/nothing-at-all", "train")
-    with pytest.raises(SystemExit):
-        cli.fail(str(caught.value))
-    said = capsys.readouterr()
-    assert "nobody/nothing-at-all" in said.err
-    assert TOKEN not in said.err + said.out
 
 
 def test_no_source_reads_a_secret_or_the_whole_environment():

@@ -13,9 +13,15 @@ from typing import Any
 
 
 @contextmanager
-def serve(repositories: dict[tuple[str, str], Path], gated: set[str]) -> Iterator[str]:
-    """Serves folders as data sets by (id, revision); yields the address for HF_ENDPOINT."""
-    handler = type("Handler", (_Handler,), {"repositories": repositories, "gated": gated})
+def serve(
+    repositories: dict[tuple[str, str], Path], gated: set[str], heard: list[str] | None = None
+) -> Iterator[str]:
+    """Serves folders as data sets by (id, revision); yields the address for HF_ENDPOINT.
+
+    What askers prove who they are by is added to `heard`.
+    """
+    members = {"repositories": repositories, "gated": gated, "heard": heard}
+    handler = type("Handler", (_Handler,), members)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -30,8 +36,11 @@ def serve(repositories: dict[tuple[str, str], Path], gated: set[str]) -> Iterato
 class _Handler(http.server.BaseHTTPRequestHandler):
     repositories: dict[tuple[str, str], Path]
     gated: set[str]
+    heard: list[str] | None
 
     def do_GET(self):
+        if self.heard is not None:
+            self.heard.append(self.headers.get("Authorization", ""))
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
         for pattern, answer in (
             ("/datasets/*/resolve/*", self._file),
