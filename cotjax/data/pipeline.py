@@ -9,9 +9,11 @@ import tensorflow as tf
 from cotjax.data.compose import Composer
 from cotjax.data.runs import SIGNATURE, flatten
 from cotjax.data.steps import Steps
+from cotjax.data.together import apart, join
 from cotjax.data.work import Work
 
-PREFETCHED_STEPS = 4
+TARGETS = 512  # of steps that are laid out and composed at once, or those of a single one
+PREFETCHED = 2  # times as many
 
 tf.config.set_visible_devices([], "GPU")  # TensorFlow would take all memory of the accelerators
 
@@ -34,23 +36,32 @@ def batches(
     Yields:
       What the whole step holds, and the host's rows of its Batch as numpy arrays.
     """
+    together = max(1, TARGETS // steps.config.batch_size)
 
     def flat_steps() -> Iterator[dict[str, np.ndarray]]:
-        for number in range(first, last):
-            step = steps[number]
-            work = np.array(dataclasses.astuple(Work.of(step, steps)), np.int64)
-            yield flatten(step, steps, eos, local_rows(step.num_rows)) | {"work": work}
+        for begin in range(first, last, together):
+            some = [steps[number] for number in range(begin, min(begin + together, last))]
+            rows = [local_rows(step.num_rows) for step in some]
+            joined = join(some, rows, steps.shape.decoder_rows)
+            yield flatten(joined, steps, eos) | {
+                "work": np.array([dataclasses.astuple(Work.of(step, steps)) for step in some]),
+                "rows": np.array([these.stop - these.start for these in rows]),
+            }
 
     composer = Composer(steps.config, steps.shape)
-    signature = SIGNATURE | {"work": tf.TensorSpec([None], tf.int64)}
+    signature = SIGNATURE | {
+        "work": tf.TensorSpec([None, None], tf.int64),
+        "rows": tf.TensorSpec([None], tf.int64),
+    }
     dataset = (
         tf.data.Dataset.from_generator(flat_steps, output_signature=signature)
         .map(
-            lambda flat: (flat["work"], composer(flat)),
+            lambda flat: (flat["work"], flat["rows"], composer(flat)),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        .prefetch(PREFETCHED_STEPS)
+        .prefetch(PREFETCHED)
     )
-    for work, batch in dataset.as_numpy_iterator():
-        yield Work(*map(int, work)), batch
+    for works, rows, batch in dataset.as_numpy_iterator():
+        for work, one in zip(works.tolist(), apart(batch, rows.tolist()), strict=True):
+            yield Work(*work), one

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from cotjax.data.ragged import Ragged
 from cotjax.data.steps import Step, StepConfig, Steps
+from cotjax.data.together import NOWHERE
 from cotjax.data.units import numbers_of
 from cotjax.targets.segments import NUM_KINDS, Kind
 from cotjax.targets.transforms import Transform
@@ -93,13 +94,13 @@ class _Runs:
         return (self.start - ahead)[run] + np.arange(len(run)), run
 
 
-def flatten(step: Step, steps: Steps, eos: int, rows: slice) -> dict[str, np.ndarray]:
-    """What the graph needs of a step: the units and replies that stand in `rows`."""
-    read, readers = _read(step, steps, eos, rows)
-    said, sayers, weights = _said(step, steps, eos, rows)
+def flatten(step: Step, steps: Steps, eos: int) -> dict[str, np.ndarray]:
+    """What the graph needs of a step: the units and replies that stand in one of its rows."""
+    read, readers = _read(step, steps, eos)
+    said, sayers, weights = _said(step, steps, eos)
     targets = np.concatenate([readers, sayers])  # one of them is empty
     fields = read | said | _rationales(step, steps, targets)
-    fields["num_rows"] = np.array([rows.stop - rows.start])
+    fields["num_rows"] = np.array([step.num_rows])
     numbers = [fields[name] for name in FIELDS]
     return {
         "numbers": np.concatenate(numbers, dtype=np.int32, casting="unsafe"),
@@ -109,12 +110,10 @@ def flatten(step: Step, steps: Steps, eos: int, rows: slice) -> dict[str, np.nda
     }
 
 
-def _read(
-    step: Step, steps: Steps, eos: int, rows: slice
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _read(step: Step, steps: Steps, eos: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Fields of what the encoder reads, and the targets whose rationale it reads."""
     layout, replies, table = step.layout, steps.config.order.replies, steps.table
-    here = np.flatnonzero((layout.unit_row >= rows.start) & (layout.unit_row < rows.stop))
+    here = np.flatnonzero(layout.unit_row != NOWHERE)
     readers, targets = np.divmod(layout.unit_reply[here], len(step.targets))
     questions, lengths = table.inputs.places(step.inputs[readers, targets])
     questions = np.delete(questions, np.cumsum(lengths) - 1)  # without EOS: it ends the context
@@ -126,7 +125,7 @@ def _read(
     counts[:, QUESTION], counts[:, Kind.EOS] = lengths - 1, 1
     counts[:, Kind.CONNECTIVE] = connective * len(steps.config.connective)
     counts[:, Kind.RATIONALE] = rationale * step.rationale_lengths[targets]
-    first = (layout.unit_row[here] - rows.start) * steps.shape.encoder + layout.unit_offset[here]
+    first = layout.unit_row[here] * steps.shape.encoder + layout.unit_offset[here]
     sequences = [(QUESTION, *reply.context, Kind.EOS) for reply in replies]
     runs = _Runs.of(counts, READ, first, readers, sequences)
     place, run = runs.tokens()
@@ -140,14 +139,13 @@ def _read(
 
 
 def _said(
-    step: Step, steps: Steps, eos: int, rows: slice
+    step: Step, steps: Steps, eos: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Fields of what the decoder says, the targets whose rationale it says, and runs' weights."""
     layout, table, shape = step.layout, steps.table, steps.shape
-    row = layout.row - rows.start * shape.decoder_rows
-    here = np.flatnonzero((row >= 0) & (row < (rows.stop - rows.start) * shape.decoder_rows))
+    here = np.flatnonzero(layout.row != NOWHERE)
     replies, targets = np.divmod(here, len(step.targets))
-    row, segment = row[here], layout.segment[here]
+    row, segment = layout.row[here], layout.segment[here]
     sequences = [(*reply.segments, Kind.EOS) for reply in steps.config.order.replies]
     counts, first = step.tokens[replies, targets], row * shape.decoder + layout.offset[here]
     runs = _Runs.of(counts, SAID, first, replies, sequences)
