@@ -11,13 +11,15 @@ import secrets
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Iterable
 
 from cotjax.lost import end_alone, is_ending, is_in_group
 
 GOODBYE = b"."
 MEETING = "cotjax/watch"  # under which JAX's service keeps the port and secret of process 0
-PATIENCE = 10  # seconds to be reached in
+PATIENCE = 10  # seconds to be reached in, and to say a word in
+PAUSE = 0.1  # seconds after somebody could not be let in
 
 
 def watch_others() -> None:
@@ -99,9 +101,12 @@ def _is_server(link: socket.socket) -> bool:
 
 
 def _accept(server: socket.socket, secret: bytes) -> socket.socket | None:
-    """The link that a process of the group asks for; None for a stranger."""
-    link, _ = server.accept()
-    link.settimeout(PATIENCE)
+    """The link that a process of the group asks for; None for a stranger, or who left before."""
+    try:
+        link, _ = server.accept()
+    except OSError:
+        time.sleep(PAUSE)  # it asks again at once where too many files are open
+        return None
     if _says(link, secret):
         return _kept(link)
     link.close()
@@ -109,11 +114,16 @@ def _accept(server: socket.socket, secret: bytes) -> socket.socket | None:
 
 
 def _says(link: socket.socket, word: bytes) -> bool:
-    """Whether a word comes next, rather than another one or the end."""
-    try:
-        return link.recv(len(word), socket.MSG_WAITALL) == word
-    except OSError:
-        return False
+    """Whether a word comes next, perhaps in pieces, rather than another one or the end."""
+    end, heard = time.monotonic() + PATIENCE, b""
+    with contextlib.suppress(OSError):
+        while len(heard) < len(word):
+            link.settimeout(max(0, end - time.monotonic()))
+            piece = link.recv(len(word) - len(heard))
+            if not piece:
+                break
+            heard += piece
+    return heard == word
 
 
 def _say_goodbye(links: Iterable[socket.socket]) -> None:

@@ -1,5 +1,6 @@
 """Processes of a group that watch each other."""
 
+import errno
 import socket
 import threading
 from types import SimpleNamespace
@@ -75,7 +76,6 @@ def test_it_ends_when_a_link_does_and_so_do_the_others(first):
     killed, other = connect(first.port), connect(first.port)
     killed.close()
     assert first.over.wait(SECONDS)
-    other.settimeout(SECONDS)
     assert not watch._says(other, watch.GOODBYE)
     other.close()
 
@@ -91,6 +91,39 @@ def test_strangers_may_leave(first, said):
     with socket.create_connection(("localhost", first.port)) as link:
         link.sendall(said)
     assert not first.over.wait(0.2)
+
+
+def test_a_secret_may_come_in_two_pieces(first):
+    with socket.create_connection(("localhost", first.port)) as link:
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link.sendall(SECRET[:7])
+        assert not first.over.wait(0.2)
+        link.sendall(SECRET[7:])
+        assert not first.over.wait(0.2)
+    assert first.over.wait(SECONDS)  # it was one of the group
+
+
+def test_a_word_that_comes_too_slowly_is_none(monkeypatch):
+    monkeypatch.setattr(watch, "PATIENCE", 0.2)
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(SECRET[:7])
+        assert not watch._says(here, SECRET)
+
+
+def test_who_can_not_be_let_in_does_not_end_the_watch(first, monkeypatch):
+    accept, failed = socket.socket.accept, threading.Event()
+
+    def fail_once(server):
+        if failed.is_set():
+            return accept(server)
+        failed.set()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket.socket, "accept", fail_once)
+    connect(first.port).close()  # which is let in at the second try, and is seen to be gone then
+    assert failed.is_set()
+    assert first.over.wait(SECONDS)
 
 
 def test_a_port_that_can_not_be_reached_is_not_watched():
