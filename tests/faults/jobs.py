@@ -37,10 +37,12 @@ class Killed:
     Attributes:
       said: What each of its processes said on the error stream; nothing where the job ended before.
       seconds: Until all of them had ended.
+      aborted: How many JAX aborted.
     """
 
     said: list[str]
     seconds: float
+    aborted: int
 
 
 class Job:
@@ -144,14 +146,16 @@ def kill(
     codes = [process.returncode for process in processes]
     if not is_in_time:
         assert not any(codes), (codes, said)
-        return Killed([], seconds)
-    ended = {-signals[-1], 128 + signals[0], 0}  # 0: just before its end
+        return Killed([], seconds, 0)
+    # Two that wait for a process at once reach it in either order, and may count as one.
+    ended = {code for number in signals for code in (-number, 128 + number)}
+    ended |= {0}  # just before its end
     if job.processes > 1:  # which all stop after the same step then
         ended |= {128 + signal.SIGTERM}
     left = ended | (LEFT_ALONE if victim else LEFT_BY_FIRST)
     for number, code in enumerate(codes):
         assert code in (ended if number == victim else left), (codes, said)
-    return Killed(said, seconds)
+    return Killed(said, seconds, codes.count(-signal.SIGABRT))
 
 
 def is_now(moment: Moment) -> bool:

@@ -26,6 +26,7 @@ from tests.faults.studies import Studying
 KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 JOBS = (Training(), GroupTraining(), Sampling(), Evaluation(), Predicting(), Studying())
 ANEW = ("tokenising", "compiling", "asking")  # moments that must not find what is kept from before
+ABORTED = ", another one aborted"  # by JAX, as may happen where process 0 is gone
 EACH = 8  # kills of a job before it may end
 
 
@@ -80,6 +81,8 @@ def random_kill(rng: random.Random, job: Job, folder: Path, shared: Path, second
     words = f"{name} {'+'.join(one.name for one in signals)}"
     if signals == (TERM,) and killed.said:
         print(f"ended {killed.seconds:.1f} s after SIGTERM", flush=True)
+    if killed.aborted:
+        words += ABORTED
     return words if killed.said else ""
 
 
@@ -116,7 +119,8 @@ def main() -> None:
     (job,) = (job for job in JOBS if job.name == options.what)
     with tempfile.TemporaryDirectory() as folder:
         done = kill_often(random.Random(options.seed), job, options.kills, Path(folder))
-    print(f"{done.total()} kills of {job.name}: {dict(done)}")
+    aborted = sum(count for what, count in done.items() if what.endswith(ABORTED))
+    print(f"{done.total()} kills of {job.name}, {aborted} with an abort by JAX: {dict(done)}")
 
 
 if __name__ == "__main__":
