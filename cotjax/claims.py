@@ -79,6 +79,11 @@ def claimed(folder: Path) -> Iterator[str]:
         _release(file)
 
 
+def holds(folder: Path) -> bool:
+    """Whether this process has claimed a folder, and nobody took the folder away meanwhile."""
+    return _is_own(folder / CLAIM)
+
+
 def holder_of(folder: Path) -> str:
     """Who else works in a folder, in words; empty if nobody does."""
     file = folder / CLAIM

@@ -11,14 +11,14 @@ from ml_collections.config_dict import ConfigDict
 from rich.console import Console
 from rich.progress import Progress
 
-from cotjax.claims import claimed
+from cotjax.claims import claimed, holds
 from cotjax.errors import InputError
 from cotjax.group import initialize_distributed
 from cotjax.json_files import dump_json, replace_file
 from cotjax.study.budget import Budget
 from cotjax.study.definition import Study
 from cotjax.study.grid import PlannedRun, plan, plan_tuning
-from cotjax.study.kept import BUDGET, VOTE
+from cotjax.study.kept import BUDGET, RESULT, VOTE
 from cotjax.study.one_run import finish, note_failure, vote
 from cotjax.study.plan import Part, lacks_vote, state_of
 from cotjax.study.progress import StudyProgress
@@ -53,7 +53,7 @@ def run_study(
 
     Raises:
       InputError: if there are several processes, a split to be asked is missing, the workdir
-        holds runs of other configs, or a finished run is taken away meanwhile.
+        holds runs of other configs, or a run's folder or result is taken away meanwhile.
     """
     initialize_distributed()
     if jax.process_count() > 1:
@@ -96,8 +96,9 @@ class _Stages:
         ready = [run for run in fitted if run is not None]
         check_configs(self.workdir, ready)
         mine = [run for run in ready if run.folder in here]
-        waiting = [run for run in mine if not self._is_done(run)]
-        self._finished += [run for run in mine if run not in waiting]
+        waiting = []
+        for run in mine:
+            (self._finished if self._is_done(run) else waiting).append(run)
         with StudyProgress(len(mine), len(mine) - len(waiting), self.console) as progress:
             for run in waiting:
                 self.check_kept()  # or what is left would go on in a new folder
@@ -109,14 +110,11 @@ class _Stages:
         return [fit or run for fit, run in zip(fitted, runs, strict=True)]
 
     def check_kept(self) -> None:
-        """Raises InputError, naming the folder, if a run that is finished is there no more."""
+        """Raises InputError, naming the file, if the result of a finished run is there no more."""
         for run in self._finished:
-            folder = self.workdir / run.folder
-            if not folder.exists():
-                raise InputError(
-                    f"{folder}: No such file or directory, and this run was finished there; "
-                    "run the study again to do it once more"
-                )
+            result = self.workdir / run.folder / RESULT
+            if not result.exists():
+                raise _gone(result, "this run was finished")
 
     def choose(self) -> Choices:
         """What the variants chose, which is kept from here on."""
@@ -157,6 +155,8 @@ class _Stages:
                 self._tell(run, f"{right} of test answers right by a vote of {samples}")
             self._finished.append(run)
         except Exception as error:  # whatever it is, the other runs may be in order
+            if not holds(workdir / run.folder):  # its failure would be kept in a new folder
+                raise _gone(workdir / run.folder, "this run was being done there") from error
             self._tell_failure(run, error)
 
     def _tell_failure(self, run: PlannedRun, error: Exception) -> None:
@@ -164,6 +164,12 @@ class _Stages:
 
     def _tell(self, run: PlannedRun, words: str) -> None:
         self.console.print(f"{run.spoken}: {words}", markup=False, soft_wrap=True)
+
+
+def _gone(path: Path, what: str) -> InputError:
+    return InputError(
+        f"{path}: No such file or directory, and {what}; run the study again to do it once more"
+    )
 
 
 def _told(result: Mapping[str, Any]) -> str:

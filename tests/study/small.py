@@ -7,6 +7,7 @@ from cotjax.study.definition import Study, Variant
 
 PLAIN = Variant("plain", "label only", {"data.order": "label_only"})
 WHOLE = Variant("whole", "label first", {})
+FIRST = Variant("first", "rationale first", {"data.order": "rationale_first"})
 SWAPPED = Variant("swapped", "another question’s", {"data.perturbation.name": "swap"})
 LOST = Variant("lost", "no such records", {"data.records": "nowhere"})
 

@@ -28,7 +28,7 @@ from cotjax.training.run import TrainResult, train
 from cotjax.training.throughput import train_flops
 from tests.conftest import REPOSITORY
 from tests.study import drawn
-from tests.study.small import LOST, SWAPPED, WHOLE, small_study
+from tests.study.small import FIRST, LOST, SWAPPED, WHOLE, small_study
 
 STEPS = 3
 RUNS = ["whole-seed0", "swapped-seed0"]
@@ -279,23 +279,72 @@ def test_what_another_process_has_finished_meanwhile_is_not_run_again(
     assert results["runs"] == finished["runs"]
 
 
-@pytest.mark.parametrize("gone", ["", "runs/whole-seed0"])
-def test_a_folder_that_vanishes_between_two_runs_ends_the_study(
-    gone, finished, half_done, folder, trained, monkeypatch
-):
-    @contextmanager
-    def vanishing(run):
-        shutil.copytree(folder / "out" / "runs" / "swapped-seed0", run)
-        yield ""
-        shutil.rmtree(half_done / gone)
+@pytest.fixture
+def vanishing(finished, folder, monkeypatch):
+    """Runs are there as a whole once they begin, and when one is over some path is gone."""
 
-    monkeypatch.setattr(study_run, "claimed", vanishing)
+    def vanish(path) -> list[str]:
+        begun = []
+
+        @contextmanager
+        def over_at_once(run):
+            begun.append(run.name)
+            shutil.copytree(folder / "out" / "runs" / run.name, run)
+            yield ""
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+        monkeypatch.setattr(study_run, "claimed", over_at_once)
+        return begun
+
+    return vanish
+
+
+GONE = ["", "runs/whole-seed0", "runs/whole-seed0/result.json"]
+WAS_FINISHED = r"whole-seed0/result\.json: No such file .* was finished"
+
+
+@pytest.mark.parametrize("gone", GONE)
+def test_a_finished_run_that_vanishes_ends_the_study(gone, half_done, folder, vanishing):
+    begun = vanishing(half_done / gone)
     (half_done / "results.json").unlink()
-    study = tiny_study(folder / "cache")
-    with pytest.raises(InputError, match=r"whole-seed0: No such file .* was finished there"):
-        run_study(study, half_done, Console(quiet=True))
-    assert trained == []
+    with pytest.raises(InputError, match=WAS_FINISHED):
+        run_study(tiny_study(folder / "cache"), half_done, Console(quiet=True))
+    assert begun == ["swapped-seed0"]
     assert not (half_done / "results.json").exists()
+
+
+@pytest.mark.parametrize("gone", GONE)
+def test_no_run_begins_once_another_one_has_vanished(gone, tmp_path, folder, vanishing):
+    begun = vanishing(tmp_path / "out" / gone)
+    with pytest.raises(InputError, match=WAS_FINISHED):
+        run_study(tiny_study(folder / "cache"), tmp_path / "out", Console(quiet=True))
+    assert begun == ["whole-seed0"]
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+@pytest.mark.parametrize("error", [OSError("gone"), None], ids=["amid it", "before its vote"])
+def test_a_folder_that_vanishes_during_a_run_ends_the_study(
+    error, is_made_again, tmp_path, monkeypatch
+):
+    out, tried = tmp_path / "out", []
+
+    def vanish(workdir, run, *_) -> dict:
+        tried.append(run.name)
+        shutil.rmtree(workdir)
+        if is_made_again:
+            (workdir / run.folder).mkdir(parents=True)
+        if error:
+            raise error
+        return {"validation": 0.5}
+
+    monkeypatch.setattr(study_run, "finish", vanish)
+    study = small_study(tmp_path / "cache", FIRST, WHOLE, samples=2)
+    with pytest.raises(InputError, match=r"first-seed0: No such file .* was being done there"):
+        run_study(study, out, Console(quiet=True))
+    assert tried == ["first-seed0"]
+    assert out.exists() == is_made_again
+    assert list(out.rglob("failure.json")) == []
 
 
 def test_a_run_of_another_shard_is_not_said_to_have_failed_here(half_done, folder, trained):

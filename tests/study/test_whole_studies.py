@@ -8,12 +8,11 @@ from rich.console import Console
 
 from cotjax.study import one_run
 from cotjax.study import run as study_run
-from cotjax.study.definition import Study, Tuning, Variant
+from cotjax.study.definition import Study, Tuning
 from cotjax.study.run import run_study
-from tests.study.small import WHOLE, small_study
+from tests.study.small import FIRST, WHOLE, small_study
 
 WEIGHT = "loss.label_weight"  # which compiles nothing anew
-FIRST = Variant("first", "rationale first", {"data.order": "rationale_first"})
 SAMPLES = 3
 
 
