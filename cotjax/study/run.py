@@ -149,11 +149,11 @@ class _Stages:
         try:
             if state_of(workdir / run.folder).word != "finished":
                 self._tell(run, _told(finish(workdir, run, self.splits, progress)))
+            self._finished.append(run)
             if lacks_vote(workdir, run, samples):
                 result = vote(workdir, run, samples, self.splits, progress)
                 right = f"{100 * result[VOTE]['accuracy']:.1f} %"
                 self._tell(run, f"{right} of test answers right by a vote of {samples}")
-            self._finished.append(run)
         except Exception as error:  # whatever it is, the other runs may be in order
             if not holds(workdir / run.folder):  # its failure would be kept in a new folder
                 raise _gone(workdir / run.folder, "this run was being done there") from error
