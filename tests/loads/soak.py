@@ -9,8 +9,9 @@ anything grows:
 - memory, by 2 %: the median of the last five looks over the lowest of any five in a row, so that
   memory which is given back on the way hides nothing that grows after it;
 - time of a step, by 10 %: the median of the last five looks over that of the first five;
-- files and threads, at all: the most of the second half of the looks over the most of the first,
-  for tensorstore's pool ends its overseer when it is idle and begins another one.
+- files, at all: as time, for the watch of memory opens one for a moment, ten times a second;
+- threads, at all: the most of the second half of the looks over the most of the first, for
+  tensorstore's pool ends its overseer when it is idle and begins another one.
 
 The workers of that pool are no threads of these, for it begins one when it happens to want it. No
 look may see more than 128 of them: so many may read and write files by Orbax's setting. One a CPU
@@ -115,10 +116,10 @@ def growths(looks: Sequence[Look]) -> dict[str, float]:
     counted = [one for one in looks if one.step > warm_up]
     if len(counted) < 2 * COMPARED:
         raise ValueError(f"{len(counted)} looks after step {warm_up}, and {2 * COMPARED} needed")
-    mib, seconds = _medians(counted, "mib"), _medians(counted, "ms_a_step")
+    mib, files, seconds = (_medians(counted, name) for name in ("mib", "files", "ms_a_step"))
     return {
         "mib": mib[-1] / min(mib),
-        "files": _most_later(counted, "files"),
+        "files": files[-1] / files[0],
         "threads": _most_later(counted, "threads"),
         "ms_a_step": seconds[-1] / seconds[0],
     }
