@@ -1,6 +1,8 @@
 """Several steps as one: what a call of numpy or TensorFlow costs is paid once for all of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -8,6 +10,10 @@ from cotjax.data.packing import Layout
 from cotjax.data.steps import Step
 
 NOWHERE = -1  # the row of what another host has
+OF_TARGETS = ("targets", "places", "rationale_lengths", "streams")
+OF_REPLIES = ("inputs", "read", "tokens", "coefficients")  # [replies, targets, ...]
+PLACES_OF_UNITS = ("unit_reply", "unit_row", "unit_offset", "unit_segment")
+PLACES_OF_REPLIES = ("row", "offset", "segment", "source")
 
 
 def join(some: Sequence[Step], rows: Sequence[slice], decoder_rows: int) -> Step:
@@ -22,54 +28,57 @@ def join(some: Sequence[Step], rows: Sequence[slice], decoder_rows: int) -> Step
       All of their targets. What stands in other rows is NOWHERE.
     """
     counts = [these.stop - these.start for these in rows]
-    return Step(
-        **{
-            name: np.concatenate([getattr(step, name) for step in some], axis=-1)
-            for name in ("targets", "places", "rationale_lengths", "streams", "inputs", "read")
-        },
-        **{
-            name: np.concatenate([getattr(step, name) for step in some], axis=1)
-            for name in ("tokens", "coefficients")
-        },
-        layout=_joined(some, rows, counts, decoder_rows),
-        num_rows=sum(counts),
-    )
+    sizes = [len(step.targets) for step in some]
+    befores = zip(_sums_before(counts), _sums_before(sizes), strict=True)
+    layouts = [
+        _among(step, these, decoder_rows, rows_before, targets_before, sum(sizes))
+        for step, these, (rows_before, targets_before) in zip(some, rows, befores, strict=True)
+    ]
+    fields = {name: np.concatenate([getattr(s, name) for s in some]) for name in OF_TARGETS}
+    fields |= {
+        name: np.concatenate([getattr(s, name) for s in some], axis=1) for name in OF_REPLIES
+    }
+    layout = _concatenated(layouts, [step.read.shape for step in some])
+    return Step(**fields, layout=layout, num_rows=sum(counts))
 
 
-def _joined(
-    some: Sequence[Step], rows: Sequence[slice], counts: Sequence[int], decoder_rows: int
+def _concatenated(layouts: Sequence[Layout], shapes: Sequence[tuple[int, int]]) -> Layout:
+    """One layout, of replies that are [replies, targets] of each."""
+    places = {n: np.concatenate([getattr(one, n) for one in layouts]) for n in PLACES_OF_UNITS}
+    for name in PLACES_OF_REPLIES:
+        each = [
+            getattr(one, name).reshape(shape) for one, shape in zip(layouts, shapes, strict=True)
+        ]
+        places[name] = np.concatenate(each, axis=1).ravel()
+    return Layout(rows=sum(one.rows for one in layouts), **places)
+
+
+def _sums_before(numbers: Sequence[int]) -> list[int]:
+    """What those before each add up to."""
+    return list(itertools.accumulate(numbers[:-1], initial=0))
+
+
+def _among(
+    step: Step,
+    rows: slice,
+    decoder_rows: int,
+    rows_before: int,
+    targets_before: int,
+    all_targets: int,
 ) -> Layout:
-    """Where everything stands; replies are numbered anew."""
-    sizes = np.array([len(step.targets) for step in some])
-    before, rows_before = (np.cumsum(each) - each for each in (sizes, np.array(counts)))
+    """A step's layout by rows and targets of all, so many of which come before its own."""
 
-    def of_units(find: Callable[[int, Step], np.ndarray]) -> np.ndarray:
-        return np.concatenate([find(number, step) for number, step in enumerate(some)])
-
-    def of_replies(find: Callable[[int, Step], np.ndarray]) -> np.ndarray:
-        each = [find(n, step).reshape(step.read.shape) for n, step in enumerate(some)]
-        return np.concatenate(each, axis=1).ravel()
-
-    def renumbered(number: int, step: Step) -> np.ndarray:
-        reply, target = np.divmod(step.layout.unit_reply, sizes[number])
-        return reply * sizes.sum() + before[number] + target
-
-    def moved(row: np.ndarray, number: int, times: int) -> np.ndarray:
-        """Rows of a step, `times` as many as of the encoder, among those of all."""
-        first, last = times * rows[number].start, times * rows[number].stop
+    def moved(row: np.ndarray, times: int) -> np.ndarray:
+        first, last = times * rows.start, times * rows.stop
         here = (row >= first) & (row < last)
-        return np.where(here, row - first + times * rows_before[number], NOWHERE)
+        return np.where(here, row - first + times * rows_before, NOWHERE)
 
-    return Layout(
-        rows=sum(step.layout.rows for step in some),
-        unit_reply=of_units(renumbered),
-        unit_row=of_units(lambda number, step: moved(step.layout.unit_row, number, 1)),
-        unit_offset=of_units(lambda _, step: step.layout.unit_offset),
-        unit_segment=of_units(lambda _, step: step.layout.unit_segment),
-        row=of_replies(lambda number, step: moved(step.layout.row, number, decoder_rows)),
-        offset=of_replies(lambda _, step: step.layout.offset),
-        segment=of_replies(lambda _, step: step.layout.segment),
-        source=of_replies(lambda _, step: step.layout.source),
+    reply, target = np.divmod(step.layout.unit_reply, len(step.targets))
+    return dataclasses.replace(
+        step.layout,
+        unit_reply=reply * all_targets + targets_before + target,
+        unit_row=moved(step.layout.unit_row, 1),
+        row=moved(step.layout.row, decoder_rows),
     )
 
 
