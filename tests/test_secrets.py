@@ -21,9 +21,8 @@ TRAIN = [
     "--config.task.name=gsm8k",
     "--config.task.label_format=number",
 ]
-
-
 QUICK = {
+    "data.cache": "cache",
     "model.d_model": 16,
     "model.d_ff": 16,
     "model.num_layers": 1,
@@ -59,13 +58,14 @@ def test_a_token_is_told_to_the_hub_alone(command, code, says, tmp_path):
         assert not path.is_file() or TOKEN.encode() not in path.read_bytes(), path
 
 
-def test_a_resolved_config_holds_no_secret(tmp_path):
-    """Nor anything else that a run leaves, though one stands in its environment."""
+def test_a_run_leaves_no_secret(tmp_path):
+    """In its config, its logs or its cache, though one stands in its environment."""
     quick = [f"--config.{k}={v}" for k, v in QUICK.items()]
     ended = run([*TRAIN[:3], *quick], tmp_path, HF_TOKEN=TOKEN)
     assert ended.returncode == 0, ended.stderr
-    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {"config.json", "log.txt", "metrics.jsonl"} <= {path.name for path in files}
+    assert any(path.is_relative_to(tmp_path / "cache") for path in files)
     assert not [path for path in files if TOKEN.encode() in path.read_bytes()]
     assert TOKEN not in ended.stdout + ended.stderr
 

@@ -1,8 +1,10 @@
 """Processes of a group that watch each other."""
 
+import contextlib
 import errno
 import socket
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -106,9 +108,19 @@ def test_a_secret_may_come_in_two_pieces(first):
 def test_a_word_that_comes_too_slowly_is_none(monkeypatch):
     monkeypatch.setattr(watch, "PATIENCE", 0.2)
     here, there = socket.socketpair()
+
+    def drip():
+        with contextlib.suppress(OSError):  # whoever listens may have left
+            for number in range(len(SECRET)):
+                there.sendall(SECRET[number : number + 1])
+                time.sleep(0.05)
+
     with here, there:
-        there.sendall(SECRET[:7])
+        dripping = threading.Thread(target=drip)
+        dripping.start()
         assert not watch._says(here, SECRET)
+        here.close()
+        dripping.join()
 
 
 def test_who_can_not_be_let_in_does_not_end_the_watch(first, monkeypatch):

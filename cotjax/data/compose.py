@@ -21,7 +21,7 @@ class Composer:
         self._config, self._shape = config, shape
 
     def __call__(self, flat: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the Batch of one step (`flat`: see `flatten`)."""
+        """Returns the Batch of a step, or of several that are joined (`flat`: see `flatten`)."""
         numbers = tf.split(flat["numbers"], flat["sizes"], num=len(FIELDS))
         fields = dict(zip(FIELDS, numbers, strict=True))
         reads = self._config.order.reads_rationale

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+NOWHERE = -1  # the row of what this host does not have
+
 
 @dataclasses.dataclass(frozen=True)
 class RowShape:
@@ -47,7 +49,8 @@ class Replies:
 class Layout:
     """Where every encoder pass and every reply of a step stands.
 
-    A unit is one encoder pass: an input, shared by the replies that read it.
+    A unit is one encoder pass: an input, shared by the replies that read it. Where steps are
+    joined, what another host has stands NOWHERE.
 
     Attributes:
       rows: Encoder rows that are used.

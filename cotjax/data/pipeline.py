@@ -34,7 +34,8 @@ def batches(
       local_rows: Maps a step's number of rows to those that this host supplies.
 
     Yields:
-      What the whole step holds, and the host's rows of its Batch as numpy arrays.
+      What the whole step holds, and the host's rows of its Batch as numpy arrays: views of those of
+      all steps that were composed with it.
     """
     together = max(1, TARGETS // steps.config.batch_size)
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from cotjax.data.packing import NOWHERE
 from cotjax.data.ragged import Ragged
 from cotjax.data.steps import Step, StepConfig, Steps
-from cotjax.data.together import NOWHERE
 from cotjax.data.units import numbers_of
 from cotjax.targets.segments import NUM_KINDS, Kind
 from cotjax.targets.transforms import Transform

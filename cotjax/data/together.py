@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from cotjax.data.packing import Layout
+from cotjax.data.packing import NOWHERE, Layout
 from cotjax.data.steps import Step
 
-NOWHERE = -1  # the row of what another host has
 OF_TARGETS = ("targets", "places", "rationale_lengths", "streams")
 OF_REPLIES = ("inputs", "read", "tokens", "coefficients")  # [replies, targets, ...]
 PLACES_OF_UNITS = ("unit_reply", "unit_row", "unit_offset", "unit_segment")
@@ -38,19 +37,21 @@ def join(some: Sequence[Step], rows: Sequence[slice], decoder_rows: int) -> Step
     fields |= {
         name: np.concatenate([getattr(s, name) for s in some], axis=1) for name in OF_REPLIES
     }
-    layout = _concatenated(layouts, [step.read.shape for step in some])
+    layout = _concatenated(layouts, [step.read.shape for step in some], sum(counts))
     return Step(**fields, layout=layout, num_rows=sum(counts))
 
 
-def _concatenated(layouts: Sequence[Layout], shapes: Sequence[tuple[int, int]]) -> Layout:
-    """One layout, of replies that are [replies, targets] of each."""
+def _concatenated(
+    layouts: Sequence[Layout], shapes: Sequence[tuple[int, int]], rows: int
+) -> Layout:
+    """One layout of so many rows, of replies that are [replies, targets] of each."""
     places = {n: np.concatenate([getattr(one, n) for one in layouts]) for n in PLACES_OF_UNITS}
     for name in PLACES_OF_REPLIES:
         each = [
             getattr(one, name).reshape(shape) for one, shape in zip(layouts, shapes, strict=True)
         ]
         places[name] = np.concatenate(each, axis=1).ravel()
-    return Layout(rows=sum(one.rows for one in layouts), **places)
+    return Layout(rows=rows, **places)
 
 
 def _sums_before(numbers: Sequence[int]) -> list[int]:

@@ -11,7 +11,7 @@ from ml_collections.config_dict import ConfigDict
 from rich.console import Console
 from rich.progress import Progress
 
-from cotjax.claims import claimed, holds
+from cotjax.claims import CLAIM, claimed, holds
 from cotjax.errors import InputError
 from cotjax.group import initialize_distributed
 from cotjax.json_files import dump_json, replace_file
@@ -32,6 +32,8 @@ from cotjax.tasks import configured_task
 from cotjax.tasks.sources import load_splits, shared_records
 from cotjax.tasks.splits import Splits, split_lines
 from cotjax.training.writers import columns
+
+AGAIN = "run the study again to do it once more"
 
 
 def run_study(
@@ -65,7 +67,6 @@ def run_study(
         tuning = stages.do(plan_tuning(study))
         choices = stages.choose() if tuning else None
         runs = stages.do(final_runs(study, choices) if choices else plan(study))
-        stages.check_kept()
         budget = stages.budget.text()
         results = gather(study, workdir, [*tuning, *runs], stages.splits, choices, budget)
     _report(results, workdir, stages.console)
@@ -101,20 +102,23 @@ class _Stages:
             (self._finished if self._is_done(run) else waiting).append(run)
         with StudyProgress(len(mine), len(mine) - len(waiting), self.console) as progress:
             for run in waiting:
-                self.check_kept()  # or what is left would go on in a new folder
+                self._check_kept()  # or what is left would go on in a new folder
                 with progress.working_on(run), claimed(self.workdir / run.folder) as holder:
                     if holder:
                         self._tell(run, f"is being run by {holder}")
                     else:
                         self._finish(run, progress)
+        self._check_kept()
         return [fit or run for fit, run in zip(fitted, runs, strict=True)]
 
-    def check_kept(self) -> None:
+    def _check_kept(self) -> None:
         """Raises InputError, naming the file, if the result of a finished run is there no more."""
         for run in self._finished:
             result = self.workdir / run.folder / RESULT
             if not result.exists():
-                raise _gone(result, "this run was finished")
+                raise InputError(
+                    f"{result}: No such file or directory, and this run was finished; {AGAIN}"
+                )
 
     def choose(self) -> Choices:
         """What the variants chose, which is kept from here on."""
@@ -156,7 +160,7 @@ class _Stages:
                 self._tell(run, f"{right} of test answers right by a vote of {samples}")
         except Exception as error:  # whatever it is, the other runs may be in order
             if not holds(workdir / run.folder):  # its failure would be kept in a new folder
-                raise _gone(workdir / run.folder, "this run was being done there") from error
+                raise _lost(workdir / run.folder) from error
             self._tell_failure(run, error)
 
     def _tell_failure(self, run: PlannedRun, error: Exception) -> None:
@@ -166,10 +170,13 @@ class _Stages:
         self.console.print(f"{run.spoken}: {words}", markup=False, soft_wrap=True)
 
 
-def _gone(path: Path, what: str) -> InputError:
-    return InputError(
-        f"{path}: No such file or directory, and {what}; run the study again to do it once more"
-    )
+def _lost(folder: Path) -> InputError:
+    """What is told of a run whose folder was taken away, or was claimed by somebody else."""
+    if not folder.exists():
+        why = "No such file or directory, and this run was being done there"
+    else:
+        why = f"this process has lost its claim ({CLAIM}) on the run that it was doing there"
+    return InputError(f"{folder}: {why}; {AGAIN}")
 
 
 def _told(result: Mapping[str, Any]) -> str:

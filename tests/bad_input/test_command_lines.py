@@ -70,7 +70,7 @@ HEAVY_CASES = {
     "a workdir without a run": (
         "evaluate.py",
         ["--workdir=cut", "--checkpoint=best", "--split=test"],
-        "cut",
+        "cut/config.json",
     ),
     "texts that are none": (
         "predict.py",

@@ -18,7 +18,7 @@ MOST = 6  # bytes a token
 
 def test_tokens_are_not_copied():
     """A token that changes in the table changes in the batches that are yet to be made."""
-    table = random_table([1] * 8_000)
+    table = random_table([1] * 30_000)
     steps = Steps(table, step_config(batch_size=64, target_length=32))
     fed = batches(steps, EOS, 0, steps.per_epoch)
     before = next(fed)[1]

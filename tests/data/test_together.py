@@ -1,24 +1,21 @@
 """Steps that are composed together give the Batches that each of them gives alone."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
-from cotjax.data import pipeline
+from cotjax.data import pipeline, shapes
+from cotjax.data.packing import NOWHERE
 from cotjax.data.pipeline import batches
 from cotjax.data.steps import Steps
-from cotjax.data.together import NOWHERE, apart, join
-from cotjax.targets.transforms import Shuffle
+from cotjax.data.together import apart, join
 from tests.data.small import EOS, random_table, step_config
 
 LAST = 7  # steps; of three in an epoch
 
 
-def make_steps(order: str, **fields) -> Steps:
-    config = dataclasses.replace(
-        step_config(order, batch_size=12, target_length=32, input_length=64, **fields),
-        perturbation=Shuffle(),
+def make_steps(order: str, perturbation: str = "none", **fields) -> Steps:
+    config = step_config(
+        order, perturbation, batch_size=12, target_length=32, input_length=64, **fields
     )
     return Steps(random_table([3, 1, 2, 4] * 3, order=order), config)
 
@@ -31,13 +28,24 @@ def second_half(rows: int) -> slice:
     return slice(rows // 2, rows)
 
 
-@pytest.mark.parametrize("order", ["label_first", "multitask", "rationale_input"])
+@pytest.mark.parametrize(
+    ("order", "perturbation", "decoder_rows", "packing"),
+    [
+        ("label_first", "shuffle", 2, True),
+        ("label_first", "mask", 1, False),
+        ("multitask", "swap", 1, True),
+        ("rationale_input", "duplicate", 1, True),
+    ],
+)
 @pytest.mark.parametrize("local_rows", [first_half, second_half])
 @pytest.mark.parametrize(("first", "targets"), [(0, 24), (1, 60), (2, 1000)])
 def test_a_batch_is_the_same_whatever_it_is_composed_with(
-    order, local_rows, first, targets, monkeypatch
+    order, perturbation, decoder_rows, packing, local_rows, first, targets, monkeypatch
 ):
-    steps = make_steps(order, targets_per_question=3)
+    monkeypatch.setattr(shapes, "DECODER_ROWS", (decoder_rows,))
+    fields = {"targets_per_question": 3, "row_multiple": 2, "packing": packing}
+    steps = make_steps(order, perturbation, **fields)
+    assert steps.shape.decoder_rows == decoder_rows
     monkeypatch.setattr(pipeline, "TARGETS", 1)
     alone = list(batches(steps, EOS, 0, LAST, local_rows))[first:]
     monkeypatch.setattr(pipeline, "TARGETS", targets)

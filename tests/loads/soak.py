@@ -93,7 +93,7 @@ def look(step: int, ms_a_step: float) -> Look:
     fields = dict(line.split(":", 1) for line in (own / "status").read_text().splitlines())
     mib = int(fields["VmRSS"].split()[0]) / 1024
     files = len(list((own / "fd").iterdir()))
-    threads, pool = count([_name(each) for each in (own / "task").iterdir()])
+    threads, pool = count(list(filter(None, map(_name, (own / "task").iterdir()))))
     return Look(step, round(mib, 1), files, threads, pool, round(ms_a_step, 3))
 
 

@@ -322,10 +322,13 @@ def test_no_run_begins_once_another_one_has_vanished(gone, tmp_path, folder, van
     assert not (tmp_path / "out" / "results.json").exists()
 
 
-@pytest.mark.parametrize("is_made_again", [False, True])
+@pytest.mark.parametrize(
+    ("is_made_again", "says"),
+    [(False, "No such file .* was being done there"), (True, r"has lost its claim \(claim.json\)")],
+)
 @pytest.mark.parametrize("error", [OSError("gone"), None], ids=["amid it", "before its vote"])
 def test_a_folder_that_vanishes_during_a_run_ends_the_study(
-    error, is_made_again, tmp_path, monkeypatch
+    error, is_made_again, says, tmp_path, monkeypatch
 ):
     out, tried = tmp_path / "out", []
 
@@ -340,7 +343,7 @@ def test_a_folder_that_vanishes_during_a_run_ends_the_study(
 
     monkeypatch.setattr(study_run, "finish", vanish)
     study = small_study(tmp_path / "cache", FIRST, WHOLE, samples=2)
-    with pytest.raises(InputError, match=r"first-seed0: No such file .* was being done there"):
+    with pytest.raises(InputError, match=f"first-seed0: .*{says}"):
         run_study(study, out, Console(quiet=True))
     assert tried == ["first-seed0"]
     assert out.exists() == is_made_again
