@@ -49,7 +49,8 @@ def test_a_token_is_told_to_the_hub_alone(command, code, says, tmp_path):
     folder = write_folder(tmp_path / "data", {"main": {"train": rows}})
     repositories, heard = {(OPEN, "main"): folder, (GATED, "main"): folder}, []
     with serve(repositories, {GATED}, heard) as address:
-        ended = run(command, tmp_path, HF_ENDPOINT=address, HF_TOKEN=TOKEN)
+        hub = {"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0"}
+        ended = run(command, tmp_path, HF_TOKEN=TOKEN, **hub)
     assert f"Bearer {TOKEN}" in heard  # or there would be nothing to tell
     assert ended.returncode == code, ended.stderr
     assert says in ended.stderr
@@ -72,7 +73,7 @@ def test_a_run_leaves_no_secret(tmp_path):
 
 def run(command, folder, **environment):
     """A script in a folder, with a cache of the Hub's of its own."""
-    home = {"HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "0"}
+    home = {"HF_HOME": str(folder / "home")}
     return subprocess.run(
         [sys.executable, REPOSITORY / "scripts" / command[0], *command[1:]],
         cwd=folder,

@@ -1,7 +1,6 @@
 """Several steps as one: what a call of numpy or TensorFlow costs is paid once for all of them."""
 
 import dataclasses
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -26,19 +25,20 @@ def join(some: Sequence[Step], rows: Sequence[slice], decoder_rows: int) -> Step
     Returns:
       All of their targets. What stands in other rows is NOWHERE.
     """
-    counts = [these.stop - these.start for these in rows]
-    sizes = [len(step.targets) for step in some]
-    befores = zip(_sums_before(counts), _sums_before(sizes), strict=True)
+    counts = np.array([these.stop - these.start for these in rows])
+    sizes = np.array([len(step.targets) for step in some])
+    befores = np.cumsum(counts) - counts, np.cumsum(sizes) - sizes
     layouts = [
-        _among(step, these, decoder_rows, rows_before, targets_before, sum(sizes))
-        for step, these, (rows_before, targets_before) in zip(some, rows, befores, strict=True)
+        _among(step, these, decoder_rows, rows_before, targets_before, sizes.sum())
+        for step, these, rows_before, targets_before in zip(some, rows, *befores, strict=True)
     ]
     fields = {name: np.concatenate([getattr(s, name) for s in some]) for name in OF_TARGETS}
     fields |= {
         name: np.concatenate([getattr(s, name) for s in some], axis=1) for name in OF_REPLIES
     }
-    layout = _concatenated(layouts, [step.read.shape for step in some], sum(counts))
-    return Step(**fields, layout=layout, num_rows=sum(counts))
+    num_rows = int(counts.sum())
+    layout = _concatenated(layouts, [step.read.shape for step in some], num_rows)
+    return Step(**fields, layout=layout, num_rows=num_rows)
 
 
 def _concatenated(
@@ -52,11 +52,6 @@ def _concatenated(
         ]
         places[name] = np.concatenate(each, axis=1).ravel()
     return Layout(rows=rows, **places)
-
-
-def _sums_before(numbers: Sequence[int]) -> list[int]:
-    """What those before each add up to."""
-    return list(itertools.accumulate(numbers[:-1], initial=0))
 
 
 def _among(

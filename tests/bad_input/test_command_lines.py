@@ -118,11 +118,11 @@ def test_a_mistake_is_one_line_and_exit_code_two(folder, name):
 
 @pytest.mark.parametrize("name", HEAVY_CASES)
 def test_a_mistake_in_what_a_student_reads_is_too(folder, name, tmp_path):
-    check_refused(folder, [WATCHED, tmp_path / "kib"], *HEAVY_CASES[name])
+    check_refused(folder, [WATCHED, tmp_path / "kib"], *HEAVY_CASES[name], timeout=240)
     assert int((tmp_path / "kib").read_text()) < 2 * 2**20
 
 
-def check_refused(folder, program, script, arguments, message):
+def check_refused(folder, program, script, arguments, message, timeout=60):
     before = sorted(folder.rglob("*"))
     done = subprocess.run(
         [sys.executable, "-B", "-c", *program, REPOSITORY / "scripts" / script, *arguments],
@@ -130,7 +130,7 @@ def check_refused(folder, program, script, arguments, message):
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         check=False,
-        timeout=240,
+        timeout=timeout,
     )
     (line,) = done.stderr.decode("utf-8", "replace").splitlines()
     assert (done.returncode, done.stdout) == (2, b""), line
