@@ -78,7 +78,7 @@ CHOICES = {
     "model.preset": (None, *PRESETS),
     "model.dtype": (None, "float32", "bfloat16", "float64"),
     "model.remat": ("none", "dots", "full"),
-    "model.attention": ("xla", "cudnn"),
+    "model.attention": ("xla", "cudnn", "pallas"),
     "optimizer.name": ("adamw", "adafactor"),
     "schedule.name": ("constant", "linear", "cosine", "rsqrt"),
     "loss.normalise": ("tokens", "kinds"),

@@ -101,10 +101,10 @@ def _partition(name: str, shape: tuple[int, ...], mesh: Mesh, logical_axes: Logi
         # Adafactor's row and column statistics: which axis was averaged away depends on the
         # sizes, and they are too small to be worth splitting.
         return P()
-    return P(*(_mesh_axis(axis, size, mesh) for axis, size in zip(axes, shape, strict=True)))
+    return P(*(mesh_axis(axis, size, mesh) for axis, size in zip(axes, shape, strict=True)))
 
 
-def _mesh_axis(logical: str | None, size: int, mesh: Mesh) -> str | tuple[str, ...] | None:
+def mesh_axis(logical: str | None, size: int, mesh: Mesh) -> str | tuple[str, ...] | None:
     """The mesh axis that splits a dimension, None where it does not divide it."""
     axis = LOGICAL_TO_MESH[logical]
     if axis is None:
@@ -189,7 +189,7 @@ def constrain_rows(tree: Any, *axes: str | None) -> Any:
 
     def split(x: jax.Array) -> jax.Array:
         axes_of = zip(("batch", *axes), x.shape, strict=False)
-        spec = P(*(_mesh_axis(axis, size, mesh) for axis, size in axes_of))
+        spec = P(*(mesh_axis(axis, size, mesh) for axis, size in axes_of))
         return jax.lax.with_sharding_constraint(x, spec)
 
     return jax.tree.map(split, tree)

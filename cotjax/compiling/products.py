@@ -41,6 +41,8 @@ def traced_products(jaxpr: Any) -> Counter[Product]:
 def _times(equation: Any) -> int:
     """How often all devices together run what an equation holds."""
     parameters = equation.params
+    if equation.primitive.name == "pallas_call":
+        return math.prod(parameters["grid_mapping"].grid)
     if equation.primitive.name == "shard_map":
         (axes,) = (value for name, value in parameters.items() if name.endswith("manual_axes"))
         return math.prod(parameters["mesh"].shape[axis] for axis in axes)

@@ -1,6 +1,7 @@
 """T5's attention: the learnt bias of relative positions, and the sublayers that attend."""
 
 import functools
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -8,12 +9,31 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from cotjax.models import tpu_attention
 from cotjax.models.dropout import Dropout
 from cotjax.models.linear import dense, norm
 from cotjax.models.t5_config import T5Config
+from cotjax.models.tpu_attention import LANES, MASKED_SCORE, Segments
 
-# Finite, so that a query without any key gets a uniform softmax and never NaN.
-MASKED_SCORE = -1e9
+
+class Mask(NamedTuple):
+    """Which keys queries may read.
+
+    Attributes:
+      allowed: bool [batch, 1, query, key], or one query for all.
+      segments: What this was made of; None where single tokens are decoded.
+    """
+
+    allowed: Array
+    segments: Segments | None = None
+
+
+def segment_mask(query: Array, key: Array, causal: bool = False) -> Mask:
+    """Where queries [batch, q] and keys [batch, k] share a segment, and no key is a later token."""
+    allowed = (query[:, :, None] == key[:, None]) & (query > 0)[:, :, None]
+    if causal:
+        allowed &= jnp.tril(jnp.ones(allowed.shape[1:], bool))
+    return Mask(allowed[:, None], Segments(query, key, causal))
 
 
 def relative_buckets(
@@ -106,25 +126,21 @@ class Attention(nn.Module):
         return self._split(self.key(memory)), self._split(self.value(memory))
 
     def __call__(
-        self, x: Array, mask: Array, bias: Array | None = None, *, deterministic: bool = True
+        self, x: Array, mask: Mask, bias: Array | None = None, *, deterministic: bool = True
     ) -> Array:
-        """Self-attention of x [batch, length, d_model] where mask [batch, 1, length, length]."""
+        """Self-attention of x [batch, length, d_model]."""
         normed = self.norm(x)
         key, value = self.key_value(normed)
-        return x + self._attend(normed, key, value, mask, bias, deterministic, self._fuses)
+        return x + self._attend(normed, key, value, mask, bias, deterministic)
 
     def read(
-        self, x: Array, key: Array, value: Array, mask: Array, *, deterministic: bool = True
+        self, x: Array, key: Array, value: Array, mask: Mask, *, deterministic: bool = True
     ) -> Array:
-        """Attention of x [batch, query, d_model] to the keys and values of an encoder.
-
-        The queries are those of whole sequences, or where the mask has one for all, of beams.
-        """
-        fused = self._fuses and mask.shape[2] == x.shape[1] > 1
-        return x + self._attend(self.norm(x), key, value, mask, None, deterministic, fused)
+        """Attention of x [batch, query, d_model] to the keys and values of an encoder."""
+        return x + self._attend(self.norm(x), key, value, mask, None, deterministic)
 
     def step(
-        self, x: Array, cache: dict[str, Array], place: Array, mask: Array, bias: Array
+        self, x: Array, cache: dict[str, Array], place: Array, mask: Mask, bias: Array
     ) -> tuple[Array, dict[str, Array]]:
         """Self-attention of tokens x [rows, beams, d_model], which join the cache at `place`."""
         normed = self.norm(x)
@@ -134,22 +150,29 @@ class Attention(nn.Module):
             "value": jax.lax.dynamic_update_slice_in_dim(cache["value"], value, place, axis=2),
         }
         key, value = cache["key"], cache["value"]
-        return x + self._attend(normed, key, value, mask, bias, True, False), cache
+        return x + self._attend(normed, key, value, mask, bias, True), cache
 
-    @property
-    def _fuses(self) -> bool:
-        """Whether whole sequences are left to cuDNN: not where somebody wants the weights."""
-        wanted = self.is_mutable_collection("intermediates")
-        return self.config.attention == "cudnn" and not wanted
+    def _kernel(self, query: Array, key: Array, mask: Mask) -> str:
+        """What computes attention: fused kernels do that of whole sequences, and give no weights.
 
-    def _attend(self, normed, key, value, mask, bias, deterministic, fused):
+        The TPU's takes lengths that fill its registers.
+        """
+        if mask.segments is None or self.is_mutable_collection("intermediates"):
+            return "xla"
+        uneven = query.shape[2] % LANES or key.shape[2] % LANES
+        return "xla" if self.config.attention == "pallas" and uneven else self.config.attention
+
+    def _attend(self, normed, key, value, mask, bias, deterministic):
         query = self._split(self.query(normed))
         if not deterministic:
             value = value * self._kept_keys(value)
-        if fused:
-            attended = _fused(query, key, value, mask, bias)
+        kernel = self._kernel(query, key, mask)
+        if kernel == "cudnn":
+            attended = _by_cudnn(query, key, value, mask.allowed, bias)
+        elif kernel == "pallas":
+            attended = tpu_attention.attend(query, key, value, mask.segments, bias)
         else:
-            scores = self._scores(query, key, mask, bias)
+            scores = self._scores(query, key, mask.allowed, bias)
             if self.is_mutable_collection("intermediates"):  # somebody wants them
                 self.sow("intermediates", "weights", nn.softmax(scores).astype(value.dtype))
             attended = _weighted(scores, value)
@@ -180,7 +203,7 @@ class Attention(nn.Module):
         return joined.reshape(shape).swapaxes(1, 2)
 
 
-def _fused(query: Array, key: Array, value: Array, mask: Array, bias: Array | None) -> Array:
+def _by_cudnn(query: Array, key: Array, value: Array, mask: Array, bias: Array | None) -> Array:
     """Attention by cuDNN [batch, query, heads, d_kv], which keeps no weights in memory."""
     heads_inside = (one.swapaxes(1, 2) for one in (query, key, value))
     if bias is not None:

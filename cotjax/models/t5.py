@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from cotjax.mesh import constrain_batch, gather_width
+from cotjax.models.attention import Mask, segment_mask
 from cotjax.models.linear import dense
 from cotjax.models.t5_config import LOGICAL_AXES, PRESETS, T5Config
 from cotjax.models.t5_stack import Stack
@@ -46,7 +47,7 @@ class T5(nn.Module):
 
     def encode_embedded(self, x: Array, segments: Array, deterministic: bool = True) -> Array:
         """The same of embedded tokens [batch, S, d_model]."""
-        mask = _segment_mask(segments, segments)
+        mask = segment_mask(segments, segments)
         return self.encoder(x, mask, deterministic=deterministic)
 
     def decode(
@@ -95,14 +96,13 @@ class T5(nn.Module):
         )
 
     def _final(self, encoded, encoder_segments, embedded, segments, source, deterministic):
-        causal = jnp.tril(jnp.ones((segments.shape[1],) * 2, bool))
         read = jnp.take_along_axis(source, jnp.maximum(segments - 1, 0), axis=1)
         read = jnp.where(segments > 0, read, 0)  # [rows, T], the encoder segment of each token
         return self.decoder(
             embedded,
-            _segment_mask(segments, segments) & causal,
+            segment_mask(segments, segments, causal=True),
             encoded,
-            _segment_mask(read.reshape(len(encoded), -1), encoder_segments),
+            segment_mask(read.reshape(len(encoded), -1), encoder_segments),
             deterministic,
         )
 
@@ -133,7 +133,7 @@ class T5(nn.Module):
         [rows, beams, length, beams] (the last axis counts what the cache holds).
         `encoder_segments` [batch, S] may be a mask: every encoder token but 0 is read.
         """
-        cross_mask = (encoder_segments != 0)[:, None, None]
+        cross_mask = Mask((encoder_segments != 0)[:, None, None])
         x, cache = self.decoder.step(self.embed(tokens), time, cache, cross, cross_mask, seen)
         return self.logits(x), cache
 
@@ -154,8 +154,3 @@ def empty_cache(config: T5Config, batch: int, length: int) -> dict[str, Array]:
     """A cache of `length` tokens: 'key' and 'value' [layers, batch, heads, length, d_kv]."""
     shape = (config.num_decoder_layers, batch, config.num_heads, length, config.d_kv)
     return {name: jnp.zeros(shape, config.dtype) for name in ("key", "value")}
-
-
-def _segment_mask(query: Array, key: Array) -> Array:
-    """Where queries [batch, q] and keys [batch, k] share a segment: bool [batch, 1, q, k]."""
-    return ((query[:, :, None] == key[:, None]) & (query > 0)[:, :, None])[:, None]

@@ -10,7 +10,7 @@ from cotjax.errors import InputError
 
 DTYPES = ("float32", "bfloat16", "float64")
 REMAT = ("none", "full", "dots")
-ATTENTION = ("xla", "cudnn")
+ATTENTION = ("xla", "cudnn", "pallas")
 COMPUTATION = ("dtype", "remat", "attention", "scan_layers")  # fields that no checkpoint has
 
 
@@ -34,7 +34,7 @@ class T5Config:
     dropout_rate: float = 0.1
     dtype: str = "float32"  # of the computation; parameters stay float32
     remat: str = "none"  # recomputed backwards: none, full layers, or all but the products (dots)
-    attention: str = "xla"  # of whole sequences: XLA's, or cuDNN's fused one (a GPU, bfloat16)
+    attention: str = "xla"  # of whole sequences: XLA's, or fused by cuDNN (a GPU) or ours (a TPU)
     scan_layers: bool = False  # one compiled layer in a loop, else unrolled: see `computation`
     decoder_start_token_id: int = 0
     eos_token_id: int = 1
@@ -49,6 +49,8 @@ class T5Config:
                 raise InputError(f"model.{field}: {value!r} is not one of {', '.join(known)}")
         if self.attention == "cudnn" and self.dtype != "bfloat16":
             raise InputError(f"model.attention: cudnn needs model.dtype=bfloat16, not {self.dtype}")
+        if self.attention == "pallas" and self.dtype == "float64":
+            raise InputError("model.attention: pallas computes in float32, not model.dtype=float64")
 
     @property
     def wide_dtype(self) -> str:
@@ -76,6 +78,8 @@ def check_attention(attention: str, platform: str) -> None:
     """Refuses a config's attention on devices that don't have it."""
     if attention == "cudnn" and platform not in ("gpu", "cuda"):
         raise InputError("config.model.attention=cudnn needs an NVIDIA GPU: use xla")
+    if attention == "pallas" and platform != "tpu":
+        raise InputError("config.model.attention=pallas needs a TPU: use xla")
 
 
 def _preset(d_model, d_kv, d_ff, num_layers, num_heads, gated):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from cotjax.mesh import constrain_batch
-from cotjax.models.attention import Attention, RelativeBias
+from cotjax.models.attention import Attention, Mask, RelativeBias
 from cotjax.models.dropout import Dropout
 from cotjax.models.linear import dense, norm
 from cotjax.models.t5_config import T5Config
@@ -118,7 +118,7 @@ class Stack(nn.Module):
         See `T5.decode_step`.
         """
         rows, beams, length, _ = seen.shape
-        mask = seen.reshape(rows, 1, beams, -1)
+        mask = Mask(seen.reshape(rows, 1, beams, -1))
         bias = jnp.repeat(self.relative_bias.ring(time, length), beams, axis=-1)
 
         def layer(module, x, cache, cross):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cotjax.models.attention import MASKED_SCORE, Attention, _of_rows, _weighted
+from cotjax.models.attention import MASKED_SCORE, Attention, Mask, _of_rows, _weighted
 from cotjax.models.linear import dense
 from cotjax.models.t5_config import T5Config
 
@@ -82,7 +82,7 @@ def test_attention_drops_keys_for_all_queries_of_a_row():
     config = T5Config(**{**CONFIG.__dict__, "dtype": "float32"})
     module = Attention(config)
     x = jax.random.normal(jax.random.key(0), (rows, length, 12))
-    mask = jnp.ones((rows, 1, length, length), bool)
+    mask = Mask(jnp.ones((rows, 1, length, length), bool))
     params = module.init(jax.random.key(1), x, mask)
 
     def weights(deterministic, key):
@@ -90,7 +90,7 @@ def test_attention_drops_keys_for_all_queries_of_a_row():
             one_hot = jnp.broadcast_to(jnp.eye(length), (rows, 3, length, length))
             kept = 1 if deterministic else module._kept_keys(one_hot)
             key, _ = module.key_value(x)
-            scores = module._scores(module._split(module.query(x)), key, mask, None)
+            scores = module._scores(module._split(module.query(x)), key, mask.allowed, None)
             return _weighted(scores, one_hot * kept).swapaxes(1, 2)  # [rows, heads, query, key]
 
         return module.apply(params, x, method=read, rngs={"dropout": key})
