@@ -110,7 +110,7 @@ def compiled(
     Computed in float32, whatever the student was trained in: gradients of a path that is walked in
     small steps would drown in bfloat16's rounding.
     """
-    config = dataclasses.replace(config, dtype=config.wide_dtype)
+    config = dataclasses.replace(config, dtype=config.wide_dtype, attention="xla")
     explained = Explained(config, reads_rationale, num_words, unknown)
 
     def run(params: Any, batch: Batch) -> Results:

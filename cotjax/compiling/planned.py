@@ -15,7 +15,7 @@ from cotjax.data.work import Work
 from cotjax.errors import InputError
 from cotjax.mesh import batch_parts, batch_sharding, make_mesh
 from cotjax.models.hf import read_config, resolve
-from cotjax.models.t5_config import PRESETS, T5Config, check_attention, computation
+from cotjax.models.t5_config import PRESETS, T5Config, check_attention, check_rows, computation
 from cotjax.targets.orders import ORDERS
 from cotjax.training.optimizer import OptimizerConfig
 from cotjax.training.prepare import optimizer_of
@@ -107,16 +107,20 @@ def plan(config: ConfigDict, devices: Sequence[jax.Device]) -> Planned:
     """
     mesh, data = make_mesh(config.mesh.to_dict(), devices), config.data
     multiple = batch_parts(mesh) * config.optimizer.accumulation
-    check_attention(config.model.attention, devices[0].platform)
+    platform = devices[0].platform
+    check_attention(config.model.attention, platform)
+    encoder = data.encoder_length or data.input_length
+    decoder = data.decoder_length or data.target_length
+    check_rows(config.model.attention, encoder=encoder, decoder=decoder)
     replies = data.batch_size * len(ORDERS[data.order].replies)
     return Planned(
         config,
-        _model(config, on_cpu=devices[0].platform == "cpu"),
+        _model(config, platform),
         mesh,
         replies,
         rows=-(-replies // multiple) * multiple,
-        encoder=data.encoder_length or data.input_length,
-        decoder=data.decoder_length or data.target_length,
+        encoder=encoder,
+        decoder=decoder,
     )
 
 
@@ -137,10 +141,10 @@ def _scalar(kind: type) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct((), dtype, weak_type=kind in (float, int))
 
 
-def _model(config: ConfigDict, on_cpu: bool) -> T5Config:
+def _model(config: ConfigDict, platform: str) -> T5Config:
     """Sizes and choices of the student, as a run on such devices would have them."""
     section = config.model
-    choices = computation(section, on_cpu)
+    choices = computation(section, platform)
     if name := section.preset or _released(section.pretrained):
         return dataclasses.replace(PRESETS[name], **choices)
     if section.pretrained:

@@ -27,6 +27,7 @@ from cotjax.models.hf import (
     resolve,
 )
 from cotjax.models.t5 import LOGICAL_AXES, T5Config
+from cotjax.models.t5_config import has_attention
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ def load_student(
         raise InputError(f"{file}: not the description of a student ({error})") from None
     tokenizer = load_tokenizer(workdir / "tokenizer")
     mesh = mesh or default_mesh()
-    if jax.default_backend() != "gpu":  # how it was trained says nothing of these devices
+    if not has_attention(config.attention, jax.default_backend()):  # it was trained on others
         config = dataclasses.replace(config, attention="xla")
     with closing(Checkpoints(workdir / "checkpoints", read_only=True)) as checkpoints:
         step = checkpoints.resolve(checkpoint)

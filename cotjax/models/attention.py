@@ -13,7 +13,7 @@ from cotjax.models import tpu_attention
 from cotjax.models.dropout import Dropout
 from cotjax.models.linear import dense, norm
 from cotjax.models.t5_config import T5Config
-from cotjax.models.tpu_attention import LANES, MASKED_SCORE, Segments
+from cotjax.models.tpu_attention import MASKED_SCORE, Segments
 
 
 class Mask(NamedTuple):
@@ -153,14 +153,12 @@ class Attention(nn.Module):
         return x + self._attend(normed, key, value, mask, bias, True), cache
 
     def _kernel(self, query: Array, key: Array, mask: Mask) -> str:
-        """What computes attention: fused kernels do that of whole sequences, and give no weights.
-
-        The TPU's takes lengths that fill its registers.
-        """
+        """What computes attention: a fused kernel only for whole sequences, and without weights."""
         if mask.segments is None or self.is_mutable_collection("intermediates"):
             return "xla"
-        uneven = query.shape[2] % LANES or key.shape[2] % LANES
-        return "xla" if self.config.attention == "pallas" and uneven else self.config.attention
+        if self.config.attention == "pallas" and not tpu_attention.takes(query, key):
+            return "xla"
+        return self.config.attention
 
     def _attend(self, normed, key, value, mask, bias, deterministic):
         query = self._split(self.query(normed))

@@ -11,6 +11,9 @@ from cotjax.errors import InputError
 DTYPES = ("float32", "bfloat16", "float64")
 REMAT = ("none", "full", "dots")
 ATTENTION = ("xla", "cudnn", "pallas")
+# Where else than XLA's a kernel is: JAX's names of platforms, and ours.
+PLATFORMS = {"cudnn": (("gpu", "cuda"), "an NVIDIA GPU"), "pallas": (("tpu",), "a TPU")}
+PALLAS_ROWS = range(128, 1025, 128)  # lengths that the kernel takes
 COMPUTATION = ("dtype", "remat", "attention", "scan_layers")  # fields that no checkpoint has
 
 
@@ -50,7 +53,7 @@ class T5Config:
         if self.attention == "cudnn" and self.dtype != "bfloat16":
             raise InputError(f"model.attention: cudnn needs model.dtype=bfloat16, not {self.dtype}")
         if self.attention == "pallas" and self.dtype == "float64":
-            raise InputError("model.attention: pallas computes in float32, not model.dtype=float64")
+            raise InputError("model.attention: pallas has no model.dtype=float64")
 
     @property
     def wide_dtype(self) -> str:
@@ -58,28 +61,44 @@ class T5Config:
         return "float64" if self.dtype == "float64" else "float32"
 
 
-def computation(section: Any, on_cpu: bool) -> dict[str, Any]:
+def computation(section: Any, platform: str) -> dict[str, Any]:
     """Fields of a T5Config by the `model` section of a config, decided where it leaves them open.
 
     Layers are unrolled on a CPU, unless something is to be recomputed: its compiler would find what
-    an unrolled backward pass computes again in the forward pass, and keep it.
+    an unrolled backward pass computes again in the forward pass, and keep it. Where there is no
+    such attention, as on the machine on which a run for a TPU is planned, it is XLA's.
     """
+    on_cpu = platform == "cpu"
     loop = not on_cpu or section.remat != "none"
     return {
         "dtype": section.dtype or ("float32" if on_cpu else "bfloat16"),
         "scan_layers": loop if section.scan_layers is None else section.scan_layers,
         "remat": section.remat,
-        "attention": section.attention,
+        "attention": section.attention if has_attention(section.attention, platform) else "xla",
         "dropout_rate": section.dropout_rate,
     }
 
 
+def has_attention(attention: str, platform: str) -> bool:
+    """Whether devices have an attention."""
+    return attention == "xla" or platform in PLATFORMS[attention][0]
+
+
 def check_attention(attention: str, platform: str) -> None:
     """Refuses a config's attention on devices that don't have it."""
-    if attention == "cudnn" and platform not in ("gpu", "cuda"):
-        raise InputError("config.model.attention=cudnn needs an NVIDIA GPU: use xla")
-    if attention == "pallas" and platform != "tpu":
-        raise InputError("config.model.attention=pallas needs a TPU: use xla")
+    if not has_attention(attention, platform):
+        needed = PLATFORMS[attention][1]
+        raise InputError(f"config.model.attention={attention} needs {needed}: use xla")
+
+
+def check_rows(attention: str, **lengths: int) -> None:
+    """Refuses rows of `encoder` and `decoder` lengths that a config's attention doesn't take."""
+    for name, length in lengths.items():
+        if attention == "pallas" and length not in PALLAS_ROWS:
+            raise InputError(
+                f"config.model.attention=pallas takes rows of a multiple of 128 tokens, at most "
+                f"{PALLAS_ROWS[-1]}, not of {length}: set config.data.{name}_length, or use xla"
+            )
 
 
 def _preset(d_model, d_kv, d_ff, num_layers, num_heads, gated):

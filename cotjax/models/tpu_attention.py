@@ -25,7 +25,9 @@ from cotjax.mesh import mesh_axis
 # Finite, so that a query without any key gets a uniform softmax and never NaN.
 MASKED_SCORE = -1e9
 LANES = 128  # numbers side by side in a register: the least width of a block
-BLOCK_SCORES = 512 * 512  # of a head at once: 1 MiB, a few of which on-chip memory holds
+# Of a block, all of its heads together: 2 MiB, as are those of a bias and its gradient, which are
+# fetched ahead, so that a TPU's 16 MiB on the chip hold them twice, and what is worked on.
+BLOCK_SCORES = 2 * 512 * 512
 
 
 class Segments(NamedTuple):
@@ -49,7 +51,7 @@ def attend(query: Array, key: Array, value: Array, segments: Segments, bias: Arr
 
     Args:
       query: [rows, heads, query, d_kv]
-      key, value: [rows, heads, key, d_kv]; on a TPU, lengths above 512 are multiples of 128.
+      key, value: [rows, heads, key, d_kv]
       segments: Which keys are read.
       bias: Float32 [1, heads, query, key], the same for all rows.
     """
@@ -65,6 +67,12 @@ def attend(query: Array, key: Array, value: Array, segments: Segments, bias: Arr
     whole = (_join(one) for one in (query, key, value))
     ids = (one.astype(jnp.int32)[:, None] for one in segments[:2])
     return run(*whole, *ids, () if bias is None else (bias[0],))
+
+
+def takes(query: Array, key: Array) -> bool:
+    """Whether `attend` is for such arrays: lengths that fill registers, and keys for one block."""
+    scores = _heads_abreast(query.shape[3]) * LANES * key.shape[2]
+    return query.shape[2] % LANES == key.shape[2] % LANES == 0 and scores <= BLOCK_SCORES
 
 
 def _join(split: Array) -> Array:
@@ -83,6 +91,7 @@ def _attend(width, causal, query, key, value, queries, keys, biases):
         out_specs=cut.of_queries,
         out_shape=jax.ShapeDtypeStruct(query.shape, query.dtype),
         compiler_params=_ORDER,
+        cost_estimate=cut.cost(2, query, query, key, value, *biases),
     )(query, key, value, queries, keys, *biases)
 
 
@@ -108,6 +117,7 @@ def _attend_backward(width, causal, arrays, gradient):
             *(jax.ShapeDtypeStruct(one.shape, jnp.float32) for one in biases),
         ],
         compiler_params=_ORDER,
+        cost_estimate=cut.cost(5, gradient, query, *whole[:3], key, key, *biases, *biases),
     )(gradient, *whole, *biases)
     of_key, of_value = (parts.sum(axis=0).astype(key.dtype) for parts in (of_key, of_value))
     return of_query, of_key, of_value, None, None, tuple(of_bias)
@@ -124,7 +134,7 @@ class _Cut:
 
     Attributes:
       grid: Blocks of heads, blocks of queries, rows.
-      heads: In a block: as few as fill registers side by side.
+      heads: In a block: as few as fill registers side by side, or all if that doesn't divide them.
       width: Of a head.
       queries, keys: In a block; all keys are.
       causal: See `Segments`.
@@ -141,10 +151,10 @@ class _Cut:
     def of(cls, width: int, causal: bool, query: Array, key: Array) -> "_Cut":
         """The cut for queries and keys [rows, length, heads * width]."""
         (rows, length, joined), keys = query.shape, key.shape[1]
-        heads = LANES // math.gcd(LANES, width)
+        heads = _heads_abreast(width)
         if joined % (heads * width):
             heads = joined // width
-        queries = _block(length, keys)
+        queries = _block(length, heads * keys * query.dtype.itemsize // 2)
         grid = joined // (heads * width), length // queries, rows
         return cls(grid, heads, width, queries, keys, causal)
 
@@ -170,18 +180,29 @@ class _Cut:
         """Of a bias and its gradient [heads, query, key]: one for all rows."""
         return pl.BlockSpec((self.heads, self.queries, self.keys), lambda h, i, r: (h, i, 0))
 
+    def cost(self, products: int, *moved: Array) -> pl.CostEstimate:
+        """What so many products of all scores take, for XLA's plan of what to do meanwhile."""
+        scores = math.prod(self.grid) * self.heads * self.queries * self.keys
+        return pl.CostEstimate(
+            flops=2 * products * scores * self.width,
+            transcendentals=scores,
+            bytes_accessed=sum(one.size * one.dtype.itemsize for one in moved),
+        )
+
     @property
     def _joined(self) -> int:
         return self.heads * self.width
 
 
-def _block(queries: int, keys: int) -> int:
-    """How many queries stand in a block: all, or a multiple of the lanes that divides them."""
-    if queries * keys <= BLOCK_SCORES:
-        return queries
-    sizes = range(LANES, queries + 1, LANES)
-    fitting = [size for size in sizes if queries % size == 0 and size * keys <= BLOCK_SCORES]
-    return max(fitting, default=LANES if queries % LANES == 0 else queries)
+def _heads_abreast(width: int) -> int:
+    """How many heads fill registers side by side."""
+    return LANES // math.gcd(LANES, width)
+
+
+def _block(queries: int, scores: int) -> int:
+    """How many queries stand in a block, if each has so many scores, wider ones counted twice."""
+    sizes = [size for size in range(LANES, queries + 1, LANES) if queries % size == 0]
+    return max((size for size in sizes if size * scores <= BLOCK_SCORES), default=LANES)
 
 
 def _forward_kernel(cut, biases, query, key, value, queries, keys, *rest):
@@ -230,7 +251,9 @@ def _seen(cut, queries, keys):
 
 def _weights(query, key, seen, bias):
     """What a query's keys weigh, float32 [block, keys], and their sums [block, 1]."""
-    scores = sum(bias, _product(query, key.T))
+    scores = _product(query, key.T)
+    for one in bias:
+        scores += one
     scores = jnp.where(seen, scores, MASKED_SCORE)
     weights = jnp.exp(scores - jnp.max(scores, axis=1, keepdims=True))
     return weights, jnp.sum(weights, axis=1, keepdims=True)

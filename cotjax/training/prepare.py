@@ -34,7 +34,7 @@ from cotjax.models.hf import (
     resolve,
     resolve_tokenizer,
 )
-from cotjax.models.t5_config import PRESETS, T5Config, check_attention, computation
+from cotjax.models.t5_config import PRESETS, T5Config, computation
 from cotjax.targets.donors import Perturbation
 from cotjax.targets.orders import ORDERS, Order, make_order
 from cotjax.targets.perturb import PERTURBATIONS
@@ -159,9 +159,8 @@ def make_tokenizer(
 
 def model_config(config: ConfigDict, pretrained: Path | None, tokenizer: Tokenizer) -> T5Config:
     """Sizes and choices of the student, with what depends on the platform decided."""
-    section, platform = config.model, jax.default_backend()
-    check_attention(section.attention, platform)
-    choices = computation(section, on_cpu=platform == "cpu")
+    section = config.model
+    choices = computation(section, jax.default_backend())
     if pretrained:
         model = read_config(pretrained, **choices)
     elif section.preset:

@@ -16,6 +16,7 @@ from cotjax.compilations import keep_compiled
 from cotjax.group import initialize_distributed, wait_for_all
 from cotjax.laps import Laps
 from cotjax.mesh import batch_parts, make_mesh
+from cotjax.models.t5_config import check_attention, check_rows
 from cotjax.training.description import description
 from cotjax.training.loop import Loop
 from cotjax.training.prepare import Experiment, prepare, save_run_files
@@ -64,7 +65,10 @@ def train(
     refuse_if_in_use(workdir)
     configs.check_same_run(config, workdir)
     row_multiple = batch_parts(mesh)
+    check_attention(config.model.attention, jax.default_backend())
     experiment = prepare(config, row_multiple * config.optimizer.accumulation)
+    shape = experiment.steps.shape
+    check_rows(config.model.attention, encoder=shape.encoder, decoder=shape.decoder)
     laps("prepare")
     check_same_data(experiment, workdir)
     wait_for_all("training: every host has checked the workdir")

@@ -73,12 +73,15 @@ def test_a_tokenizer_that_was_replaced_is_refused(copy):
         load_student(copy, "best")
 
 
-def test_a_student_trained_with_cudnn_is_read_without_a_gpu(copy):
+@pytest.mark.parametrize("trained", ["cudnn", "pallas"])
+@pytest.mark.parametrize(("platform", "kept"), [("cpu", ""), ("gpu", "cudnn"), ("tpu", "pallas")])
+def test_a_student_s_attention_is_kept_where_it_is(copy, trained, platform, kept, monkeypatch):
     content = json.loads((copy / "model.json").read_text("utf-8"))
-    content["model"] |= {"attention": "cudnn", "dtype": "bfloat16"}
+    content["model"] |= {"attention": trained, "dtype": "bfloat16"}
     (copy / "model.json").write_text(json.dumps(content), "utf-8")
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
     student, _ = load_student(copy, "best")
-    assert student.config.attention == "xla"
+    assert student.config.attention == (trained if trained == kept else "xla")
 
 
 @pytest.mark.parametrize("content", ["{}", '{"model": {"size": 1}, "tokenizer_hash": ""}', "{"])

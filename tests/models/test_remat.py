@@ -27,7 +27,7 @@ def temporaries(remat: str) -> int:
     model = T5(
         T5Config(
             **SIZES | {"num_layers": 4, "num_decoder_layers": 4},
-            **computation(section, on_cpu=True),
+            **computation(section, platform="cpu"),
             gated=True,
             tied=False,
             scale_decoder_outputs=False,

@@ -15,6 +15,7 @@ from cotjax.targets.segments import Kind
 from cotjax.tasks import get_task
 from cotjax.training.prepare import prepare
 from cotjax.training.preview import preview
+from cotjax.training.run import train
 
 
 @pytest.fixture
@@ -162,3 +163,16 @@ def test_a_question_leaves_room_for_the_rationales_connective(prepared):
     assert ours.steps[0].read.max() == 6
     with pytest.raises(InputError, match="input_length=2 leaves no room for a question"):
         prepared(**{"data.order": "rationale_input", "data.input_length": 2})
+
+
+@pytest.mark.parametrize(("attention", "needed"), [("pallas", "a TPU"), ("cudnn", "an NVIDIA GPU")])
+def test_a_run_for_other_devices_is_planned_here_and_not_begun(
+    attention, needed, prepared, repository, tmp_path
+):
+    changes = {"model.attention": attention, "model.dtype": "bfloat16"}
+    assert prepared(**changes).model.attention == "xla"
+    words = [f"--config.{name}={value}" for name, value in changes.items()]
+    config = configs.load(repository / "configs" / "default.py", words)
+    with pytest.raises(InputError, match=rf"model\.attention={attention} needs {needed}: use xla"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
