@@ -105,7 +105,7 @@ def get_config():
     model.dtype = optional(str)  # of the computation; unset: bfloat16, float32 on CPU
     model.remat = "none"  # what is recomputed in the backward pass: none, dots (all but), full
     # Fused, which keeps no weights in memory: cudnn on an NVIDIA GPU (bfloat16, even row lengths),
-    # pallas on a TPU (rows of a multiple of 128; XLA's where they aren't).
+    # pallas on a TPU (rows of a multiple of 128, at most 1024).
     model.attention = "xla"
     # Compile one layer and loop; unset: not on a CPU, where `remat` has no effect without it.
     model.scan_layers = optional(bool)

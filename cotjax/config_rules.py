@@ -6,7 +6,7 @@ from typing import Any
 
 from cotjax.config_checks import nearest, pairs, require
 from cotjax.errors import InputError
-from cotjax.models.t5_config import PRESETS
+from cotjax.models.t5_config import ATTENTION, PRESETS
 from cotjax.perturbation_rules import check_perturbation
 from cotjax.target_rules import check_loss, check_targets
 
@@ -78,7 +78,7 @@ CHOICES = {
     "model.preset": (None, *PRESETS),
     "model.dtype": (None, "float32", "bfloat16", "float64"),
     "model.remat": ("none", "dots", "full"),
-    "model.attention": ("xla", "cudnn", "pallas"),
+    "model.attention": ATTENTION,
     "optimizer.name": ("adamw", "adafactor"),
     "schedule.name": ("constant", "linear", "cosine", "rsqrt"),
     "loss.normalise": ("tokens", "kinds"),

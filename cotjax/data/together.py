@@ -28,8 +28,9 @@ def join(some: Sequence[Step], rows: Sequence[slice], decoder_rows: int) -> Step
     counts = np.array([these.stop - these.start for these in rows])
     sizes = np.array([len(step.targets) for step in some])
     befores = np.cumsum(counts) - counts, np.cumsum(sizes) - sizes
+    num_targets = sizes.sum()
     layouts = [
-        _among(step, these, decoder_rows, rows_before, targets_before, sizes.sum())
+        _among(step, these, decoder_rows, rows_before, targets_before, num_targets)
         for step, these, rows_before, targets_before in zip(some, rows, *befores, strict=True)
     ]
     fields = {name: np.concatenate([getattr(s, name) for s in some]) for name in OF_TARGETS}

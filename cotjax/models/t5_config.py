@@ -10,9 +10,9 @@ from cotjax.errors import InputError
 
 DTYPES = ("float32", "bfloat16", "float64")
 REMAT = ("none", "full", "dots")
-ATTENTION = ("xla", "cudnn", "pallas")
 # Where else than XLA's a kernel is: JAX's names of platforms, and ours.
 PLATFORMS = {"cudnn": (("gpu", "cuda"), "an NVIDIA GPU"), "pallas": (("tpu",), "a TPU")}
+ATTENTION = ("xla", *PLATFORMS)
 PALLAS_ROWS = range(128, 1025, 128)  # lengths that the kernel takes
 COMPUTATION = ("dtype", "remat", "attention", "scan_layers")  # fields that no checkpoint has
 

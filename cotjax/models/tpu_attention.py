@@ -104,8 +104,8 @@ def _attend_backward(width, causal, arrays, gradient):
     query, key = whole[:2]
     cut = _Cut.of(width, causal, query, key)
     # Each block of queries finds its own part of the gradients of keys and values.
-    narrow = key.dtype if cut.grid[1] == 1 else jnp.float32
-    of_keys = jax.ShapeDtypeStruct((cut.grid[1], *key.shape), narrow)
+    blocks = cut.grid[1]
+    of_keys = jax.ShapeDtypeStruct((blocks, *key.shape), key.dtype if blocks == 1 else jnp.float32)
     of_query, of_key, of_value, *of_bias = pl.pallas_call(
         functools.partial(_backward_kernel, cut, len(biases)),
         grid=cut.grid,
