@@ -64,6 +64,11 @@ class Roofline:
     binds: str
     ceiling: float
 
+    @property
+    def by_compute(self) -> float:
+        """The ceiling if memory and links took no time."""
+        return self.ceiling * self.seconds[self.binds] / self.seconds["compute"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Measured:

@@ -7,9 +7,10 @@ from ml_collections.config_dict import ConfigDict
 
 from cotjax.compiling.measured import Measured
 
-REMAT = ("none", "dots", "full")  # from the least recomputation on
+REMAT = ("full", "dots", "none")  # from the least memory on
 BATCHES = (1, 2, 4)  # times the config's
 TENSOR = (1, 2, 4, 8)
+MARGIN = 1.005  # a ceiling that could be higher by less is not worth minutes
 
 
 def meshes(devices: int, heads: int) -> Iterator[dict[str, int]]:
@@ -29,21 +30,26 @@ def sweep(
     heads: int,
     measure: Callable[[ConfigDict], Measured],
 ) -> Iterator[Measured]:
-    """Measures what can be the best: nothing larger than what does not fit.
+    """Measures what can be the best, by mesh, batch size and policy.
 
-    Where a policy fits, one that recomputes more is not tried: it computes the same and more.
+    Nothing larger than what does not fit; and no policy whose products alone, which are the same on
+    every mesh and for every batch, keep it below what was found.
     """
+    best, promised = 0.0, dict.fromkeys(REMAT, math.inf)
     for mesh in meshes(devices, heads):
-        too_large: dict[str, int] = {}
+        too_large = dict.fromkeys(REMAT, math.inf)
         for times in BATCHES:
-            for remat in REMAT:
-                if too_large.get(remat, math.inf) < times:
+            for place, remat in enumerate(REMAT):
+                if too_large[remat] <= times or promised[remat] < MARGIN * best:
                     continue
                 measured = measure(_changed(config, mesh, times, remat))
                 yield measured
-                if measured.fits is not False:
-                    break
-                too_large[remat] = times
+                if measured.fits is False:
+                    too_large |= dict.fromkeys(REMAT[place:], times)
+                elif measured.roofline:
+                    best = max(best, measured.roofline.ceiling)
+                if measured.roofline:
+                    promised[remat] = measured.roofline.by_compute
 
 
 def ranked(all_measured: list[Measured]) -> list[Measured]:
