@@ -11,10 +11,10 @@ from cotjax.data.work import Work
 from cotjax.laps import Laps
 from cotjax.models.t5_config import T5Config
 from cotjax.targets.segments import Kind
+from cotjax.training.pace import steps_ahead, wait
 from cotjax.training.throughput import Throughput, train_flops
 from cotjax.training.writers import RunWriter
 
-STEPS_AHEAD = 2  # enough to hide the host's own work
 LOGGED_KINDS = {"label": Kind.LABEL, "rationale": Kind.RATIONALE}
 
 
@@ -50,6 +50,7 @@ class StepLog:
         self._model = model
         self._throughput = Throughput(model, mesh.devices.flatten().tolist())
         self._writer, self._see = writer, see
+        self._ahead = steps_ahead(mesh)
         self._laps, self._programs = laps, compiled
         self._waiting: list[tuple[Work, dict[str, jax.Array]]] = []
         self._compiled: set[tuple[int, int]] = set()  # positions of encoder and decoder
@@ -72,11 +73,11 @@ class StepLog:
         shape = (work.encoder_positions, work.decoder_positions)
         if shape in self._compiled:
             self._throughput.add(work)
-            if len(self._waiting) > STEPS_AHEAD:
-                jax.block_until_ready(self._waiting[-1 - STEPS_AHEAD][1]["loss"])
+            if len(self._waiting) > self._ahead:
+                wait(self._waiting[-1 - self._ahead][1]["loss"])
             self._laps("step")
         else:  # what was done so far in this window can't be told from the compilation
-            jax.block_until_ready(metrics["loss"])
+            wait(metrics["loss"])
             self._laps("compile")
             if not self._compiled:
                 self._tell_start()

@@ -19,10 +19,10 @@ from cotjax.data.work import Work
 from cotjax.mesh import batch_parts, make_mesh
 from cotjax.models.hf import load_params
 from cotjax.training.feeding import global_batches
+from cotjax.training.pace import steps_ahead, wait
 from cotjax.training.prepare import Experiment, optimizer_of, prepare
 from cotjax.training.state import TrainState, init_state
 from cotjax.training.step import eval_step, train_step
-from cotjax.training.step_log import STEPS_AHEAD
 
 FOREVER = 1_000_000  # steps, more than any benchmark takes
 
@@ -46,6 +46,7 @@ class Ours:
     def _train(self) -> Figures:
         """Trains an epoch; batches of the next one are made ahead, as in a run."""
         work, losses, waited = Work(), [], 0.0
+        ahead = steps_ahead(self._mesh)
         start = time.perf_counter()
         with compilations() as compiled:
             for _ in range(self._experiment.steps.per_epoch):
@@ -55,7 +56,7 @@ class Ours:
                 self._state, metrics = self._step(self._state, batch, np.uint32(0))
                 work += more
                 losses.append(metrics["loss"])
-                jax.block_until_ready(losses[max(len(losses) - 1 - STEPS_AHEAD, 0)])
+                wait(losses[max(len(losses) - 1 - ahead, 0)])
             jax.block_until_ready(self._state)
         figures = {"seconds": time.perf_counter() - start, "waited": waited}
         figures |= {"loss": float(np.mean(jax.device_get(losses)))}
