@@ -49,6 +49,11 @@ class Counts:
     memory: int
     collectives: dict[str, int]
 
+    @property
+    def bound(self) -> float:
+        """No ceiling of the model and its policy is higher, on any mesh and for any batch."""
+        return self.model / max(self.model, self.traced)
+
 
 @dataclasses.dataclass(frozen=True)
 class Roofline:
@@ -63,11 +68,6 @@ class Roofline:
     seconds: dict[str, float]
     binds: str
     ceiling: float
-
-    @property
-    def by_compute(self) -> float:
-        """The ceiling if memory and links took no time."""
-        return self.ceiling * self.seconds[self.binds] / self.seconds["compute"]
 
 
 @dataclasses.dataclass(frozen=True)

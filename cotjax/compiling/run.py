@@ -14,6 +14,7 @@ from cotjax.compiling.report import one_table, sweep_row, sweep_table
 from cotjax.compiling.sweep import ranked, sweep
 from cotjax.compiling.timed import as_json as timed_json
 from cotjax.compiling.timed import run_steps, timed_table
+from cotjax.errors import InputError
 from cotjax.json_files import dump_json, replace_file
 
 
@@ -36,7 +37,16 @@ def time_one(config: ConfigDict, steps: int, output: Path | None) -> None:
 
 
 def compile_many(config: ConfigDict, topology: Topology, output: Path | None) -> None:
-    """Compiles it for many meshes, batch sizes and remat policies, and ranks them."""
+    """Compiles it for many meshes, batch sizes and remat policies, and ranks them.
+
+    Raises:
+      InputError: Nothing to rank by is known of the hardware.
+    """
+    if topology.hardware.peak is None:
+        raise InputError(
+            f"--sweep: --topology={topology.name} has no peaks to rank by: name TPUs or GPUs, or "
+            "compile one --mesh"
+        )
     console, devices = Console(highlight=False), topology.devices()
     heads = plan(config, devices).model.num_heads
     done: list[Measured] = []

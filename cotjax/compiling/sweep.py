@@ -7,8 +7,8 @@ from ml_collections.config_dict import ConfigDict
 
 from cotjax.compiling.measured import Measured
 
-REMAT = ("full", "dots", "none")  # from the least memory on
-BATCHES = (1, 2, 4)  # times the config's
+REMAT = ("full", "dots", "none")  # what fits first, as a rule
+BATCHES = (1 / 2, 1, 2)  # times the config's
 TENSOR = (1, 2, 4, 8)
 MARGIN = 1.005  # a ceiling that could be higher by less is not worth minutes
 
@@ -32,24 +32,24 @@ def sweep(
 ) -> Iterator[Measured]:
     """Measures what can be the best, by mesh, batch size and policy.
 
-    Nothing larger than what does not fit; and no policy whose products alone, which are the same on
-    every mesh and for every batch, keep it below what was found.
+    No larger batch of what does not fit; and no policy whose products, which are the same on every
+    mesh and for every batch, keep it from being better than what was found.
     """
-    best, promised = 0.0, dict.fromkeys(REMAT, math.inf)
+    best, bounds = 0.0, dict.fromkeys(REMAT, math.inf)
     for mesh in meshes(devices, heads):
-        too_large = dict.fromkeys(REMAT, math.inf)
+        too_large = set()
         for times in BATCHES:
-            for place, remat in enumerate(REMAT):
-                if too_large[remat] <= times or promised[remat] < MARGIN * best:
+            for remat in REMAT:
+                if remat in too_large or bounds[remat] < MARGIN * best:
                     continue
                 measured = measure(_changed(config, mesh, times, remat))
                 yield measured
+                if measured.counts:
+                    bounds[remat] = measured.counts.bound
                 if measured.fits is False:
-                    too_large |= dict.fromkeys(REMAT[place:], times)
+                    too_large.add(remat)
                 elif measured.roofline:
                     best = max(best, measured.roofline.ceiling)
-                if measured.roofline:
-                    promised[remat] = measured.roofline.by_compute
 
 
 def ranked(all_measured: list[Measured]) -> list[Measured]:
@@ -64,6 +64,6 @@ def ranked(all_measured: list[Measured]) -> list[Measured]:
 def _changed(config: ConfigDict, mesh: dict[str, int], times: int, remat: str) -> ConfigDict:
     changed = config.copy_and_resolve_references()
     changed.mesh.update(mesh)
-    changed.data.batch_size = times * config.data.batch_size
+    changed.data.batch_size = max(1, int(times * config.data.batch_size))
     changed.model.remat = remat
     return changed

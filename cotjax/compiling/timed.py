@@ -13,6 +13,7 @@ from cotjax.compiling.hardware import GIB
 from cotjax.compiling.planned import Planned
 from cotjax.mesh import replicated
 from cotjax.training.optimizer import OptimizerConfig
+from cotjax.training.pace import wait
 from cotjax.training.prepare import optimizer_of
 from cotjax.training.state import init_state
 from cotjax.training.throughput import peak_flops
@@ -49,7 +50,7 @@ def run_steps(planned: Planned, steps: int) -> Timed:
     for index in range(WARM_UP + steps):
         start = time.perf_counter()
         state, metrics = planned.step(state, batch, index, *numbers)
-        jax.block_until_ready((state, metrics))
+        wait(metrics["loss"])
         seconds.append(time.perf_counter() - start)
     median, devices = statistics.median(seconds[WARM_UP:]), planned.mesh.devices.ravel().tolist()
     top = peak_flops(devices)

@@ -6,7 +6,7 @@ import jax
 from jax.sharding import Mesh
 
 STEPS_AHEAD = 2  # enough to hide the host's own work
-PAUSE = 0.01  # of a step's time: some milliseconds of the seconds of one that takes GiB
+PAUSE = 0.01  # of the time waited: of seconds, what frees GiB; of milliseconds, nothing to speak of
 
 
 def steps_ahead(mesh: Mesh) -> int:

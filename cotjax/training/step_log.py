@@ -21,7 +21,7 @@ LOGGED_KINDS = {"label": Kind.LABEL, "rationale": Kind.RATIONALE}
 class StepLog:
     """Takes the metrics of every step; `flush` writes means and rates since the last line.
 
-    Metrics stay on the device until then, so the host runs a little ahead of the steps. Rates are
+    Metrics stay on the device until then, so the host may be `steps_ahead`. Rates are
     of the steps after the last compilation: each shape of a batch has one, in its first step.
     Losses are of the steps that were not skipped. A line has the wall time since the last one, by
     what took it: `data_seconds` of waiting for batches, `step_seconds`, `compile_seconds` and the
@@ -65,7 +65,7 @@ class StepLog:
         self._throughput.restart()
 
     def add(self, work: Work, metrics: dict[str, jax.Array]) -> None:
-        """Takes a step's metrics, still on the device; waits for those of a few steps before.
+        """Takes a step's metrics, still on the device; waits for those `steps_ahead` before.
 
         So the host is never far ahead: the bar tells the truth, and few batches wait in memory.
         """

@@ -10,7 +10,6 @@ import statistics
 import sys
 import time
 
-import jax
 import numpy as np
 
 from benchmarks.train_ours import initial_state, prepared
@@ -18,6 +17,7 @@ from benchmarks.turns import Figures, Order, answer
 from cotjax import config as configs
 from cotjax.mesh import make_mesh
 from cotjax.training.feeding import global_batches
+from cotjax.training.pace import wait
 from cotjax.training.prepare import optimizer_of
 from cotjax.training.state import without_rate
 from cotjax.training.step import compiled_step
@@ -39,8 +39,8 @@ def measure(order: Order) -> Figures:
     stats, seconds = compiled.memory_analysis(), []
     for _ in range(order["repetitions"] + 1):
         start = time.perf_counter()
-        state, _ = compiled(state, batch, np.uint32(0), *rest)
-        jax.block_until_ready(state)
+        state, metrics = compiled(state, batch, np.uint32(0), *rest)
+        wait(metrics["loss"])
         seconds.append(time.perf_counter() - start)
     return {
         "arguments": stats.argument_size_in_bytes / GIB,
