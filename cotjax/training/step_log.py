@@ -21,9 +21,9 @@ LOGGED_KINDS = {"label": Kind.LABEL, "rationale": Kind.RATIONALE}
 class StepLog:
     """Takes the metrics of every step; `flush` writes means and rates since the last line.
 
-    Metrics stay on the device until then, so the host may be `steps_ahead`. Rates are
-    of the steps after the last compilation: each shape of a batch has one, in its first step.
-    Losses are of the steps that were not skipped. A line has the wall time since the last one, by
+    Metrics stay on the device until then, and the host is at most `steps_ahead` of it. Rates are of
+    the steps after the last compilation: each shape of a batch has one, in its first step. Losses
+    are of the steps that were not skipped. A line has the wall time since the last one, by
     what took it: `data_seconds` of waiting for batches, `step_seconds`, `compile_seconds` and the
     like; and `compilations`, where there were any: a steady run has none after its first lines.
     """
